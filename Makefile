@@ -1,0 +1,43 @@
+# make repro  set up, and run the pipeline on the demo corpus
+# make test   set up, and run the tests
+# Set-up happens once: it is repeated only when requirements.lock changes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed-from-lock
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro test lint format cross-validate lock
+.DEFAULT_GOAL := repro
+
+repro: $(STAMP)
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "make repro: no Git history here, and DVC needs one. Clone the project with git instead of copying its files, or run 'git init' first."; exit 1; }
+	dvc repro
+	dvc metrics show
+
+test: $(STAMP)
+	python -m pytest
+
+lint: $(STAMP)
+	ruff check .
+	ruff format --check .
+
+format: $(STAMP)
+	ruff check --fix .
+	ruff format .
+
+cross-validate: $(STAMP)
+	python -m stages.cross_validate
+
+$(STAMP): requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) found. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$($(PYTHON) --version) is too old; this project needs Python 3.11 or newer. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "make: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu install the package python3-venv."; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+# Versions for every supported Python, without index addresses. Needs uv.
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra test --no-header --no-annotate --no-emit-index-url -o requirements.lock

@@ -1,0 +1,153 @@
+"""CREMA-D's names and tables, and the checks that a clip must pass."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.emotions import EMOTION_OF_CODE, EMOTION_OF_VOTE, EMOTIONS
+from ser.errors import InputError
+
+SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
+LEVELS = ("LO", "MD", "HI", "XX")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
+VOICE_ONLY_IDS = range(100001, 200001)  # rows of tabulatedVotes.csv; 2..... saw the face, 3..... both
+
+
+@dataclass(frozen=True)
+class ClipName:
+    """What a CREMA-D file name says, ``1001_DFA_ANG_XX``: actor, sentence, emotion, level."""
+
+    clip: str
+    actor: int
+    sentence: str
+    emotion: str
+    level: str
+
+
+def parse_name(path: str) -> ClipName:
+    """Read a clip's name.
+
+    Raises
+    ------
+    InputError : the name does not have CREMA-D's four parts, or one of them is unknown
+    """
+    stem = PurePath(path).stem
+    parts = stem.split("_")
+    if len(parts) != 4 or not (parts[0].isascii() and parts[0].isdecimal()):
+        raise InputError(f"name {stem!r} is not CREMA-D's ACTOR_SENTENCE_EMOTION_LEVEL, as in 1001_DFA_ANG_XX")
+    actor, sentence, code, level = parts
+    for part, value, known in (
+        ("sentence", sentence, SENTENCES),
+        ("emotion", code, tuple(EMOTION_OF_CODE)),
+        ("level", level, LEVELS),
+    ):
+        if value not in known:
+            raise InputError(f"unknown {part} {value!r}; expected one of {', '.join(known)}")
+    return ClipName(stem, int(actor), sentence, EMOTION_OF_CODE[code], level)
+
+
+def check_samples(
+    samples: NDArray[np.float32], sample_rate: int, *, min_duration_seconds: float, max_duration_seconds: float
+) -> None:
+    """Refuse a recording that no emotion can be read from.
+
+    Parameters
+    ----------
+    samples : shape ``(samples, channels)``
+
+    Raises
+    ------
+    InputError : NaN or infinite samples, digital silence, too short, too long
+    """
+    duration_seconds = len(samples) / sample_rate
+    if duration_seconds < min_duration_seconds:
+        raise InputError(
+            f"too short: {duration_seconds:.3f} s, below corpus.min_duration_seconds {min_duration_seconds}"
+        )
+    if duration_seconds > max_duration_seconds:
+        raise InputError(
+            f"too long: {duration_seconds:.1f} s, above corpus.max_duration_seconds {max_duration_seconds}"
+        )
+    if not np.isfinite(samples).all():
+        raise InputError(f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite")
+    if not np.any(samples):
+        raise InputError("digital silence: every sample is 0")
+
+
+def fingerprint(samples: NDArray[np.float32], sample_rate: int) -> str:
+    """SHA-256 of the decoded samples and their rate: equal sound in any lossless container."""
+    digest = hashlib.sha256(f"{sample_rate} {samples.shape[1]}".encode())
+    digest.update(np.ascontiguousarray(samples, dtype="<f4").data)
+    return digest.hexdigest()
+
+
+def find_contradictions(clips: list[dict]) -> dict[str, str]:
+    """Clips whose sound another clip has as well, with the reason to reject them.
+
+    Byte-identical sound under two labels says nothing of either: both go. Under one label, the
+    first by name stays.
+
+    Parameters
+    ----------
+    clips : dicts with ``clip``, ``emotion`` and ``fingerprint``
+    """
+    same: dict[str, list[dict]] = {}
+    for clip in clips:
+        same.setdefault(clip["fingerprint"], []).append(clip)
+    reasons = {}
+    for group in same.values():
+        group = sorted(group, key=lambda clip: clip["clip"])
+        if len({clip["emotion"] for clip in group}) > 1:
+            names = ", ".join(clip["clip"] for clip in group)
+            reasons |= {clip["clip"]: f"the same sound under two labels: {names}" for clip in group}
+        else:
+            reasons |= {clip["clip"]: f"the same sound as {group[0]['clip']}" for clip in group[1:]}
+    return reasons
+
+
+def listener_votes(rows: list[dict]) -> dict[str, list[int]]:
+    """Votes of the voice-only listeners for each clip, in the order of ``EMOTIONS``.
+
+    Parameters
+    ----------
+    rows : of ``processedResults/tabulatedVotes.csv``
+    """
+    column = {emotion: code for code, emotion in EMOTION_OF_VOTE.items()}
+    try:
+        return {
+            row["fileName"]: [int(row[column[emotion]]) for emotion in EMOTIONS]
+            for row in rows
+            if int(row[""]) in VOICE_ONLY_IDS
+        }
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            f"processedResults/tabulatedVotes.csv: {error!r}; expected the columns '', A, D, F, H, N, S and fileName, "
+            f"with whole numbers. Take the file anew, or remove it: it is optional."
+        ) from error
+
+
+def demographics(rows: list[dict]) -> dict[int, dict]:
+    """Age, sex, race and ethnicity of each actor.
+
+    Parameters
+    ----------
+    rows : of ``VideoDemographics.csv``
+    """
+    try:
+        return {
+            int(row["ActorID"]): {
+                "age": int(row["Age"]),
+                "sex": row["Sex"].lower(),
+                "race": row["Race"],
+                "ethnicity": row["Ethnicity"],
+            }
+            for row in rows
+        }
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"VideoDemographics.csv: {error!r}; expected the columns ActorID, Age, Sex, Race and Ethnicity. "
+            f"Take the file anew, or remove it: it is optional."
+        ) from error

@@ -1,0 +1,9 @@
+"""The one exception that a user's mistake or a user's file raises."""
+
+
+class InputError(ValueError):
+    """Something given to the project cannot be used as it is.
+
+    The message says what was found, where, what was expected and what to do.
+    Stages and commands print it as it stands, without a traceback.
+    """

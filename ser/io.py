@@ -1,0 +1,220 @@
+"""Reading and writing: the only module of ``ser`` that touches the disk.
+
+Every write goes to a neighbouring ``.partial`` file that takes the final name when it is whole, so
+a name never stands for half a file.
+"""
+
+import csv
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ser.errors import InputError
+
+GIT_LFS_MARK = b"version https://git-lfs"
+
+
+@contextmanager
+def replacing(path: str | Path, mode: str = "wb") -> Iterator:
+    """Open a file that takes the name ``path`` only when everything was written.
+
+    Raises
+    ------
+    OSError : as the system gives it (a full disk, no permission); nothing is left behind
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    encoding = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    try:
+        with open(partial, mode, **encoding) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class ArrayWriter:
+    """Writes an NPY file row block by row block, so that memory holds one block at a time."""
+
+    def __init__(self, file, *, shape: tuple[int, ...], dtype: DTypeLike):
+        self._file, self._shape, self._dtype, self._rows = file, shape, np.dtype(dtype), 0
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(file, header)
+
+    def append(self, rows: NDArray) -> None:
+        """Write the next rows, shape ``(n, *shape[1:])``, converted to the file's dtype."""
+        if rows.shape[1:] != self._shape[1:]:
+            raise ValueError(f"Rows of shape {rows.shape[1:]} do not fit an array of shape {self._shape}.")
+        with np.errstate(over="raise"):
+            converted = rows.astype(self._dtype)
+        self._rows += len(rows)
+        # Plain writes, not a memory map: on a full disk they raise, where a map would end the process.
+        self._file.write(np.ascontiguousarray(converted).data)
+
+    def close(self) -> None:
+        """Check that every row came."""
+        if self._rows != self._shape[0]:
+            raise ValueError(f"{self._rows} rows were written of {self._shape[0]}.")
+
+
+@contextmanager
+def array_writer(path: str | Path, *, shape: tuple[int, ...], dtype: DTypeLike) -> Iterator[ArrayWriter]:
+    """An ``ArrayWriter`` for ``path``; the file appears when all rows were written."""
+    with replacing(path) as file:
+        writer = ArrayWriter(file, shape=shape, dtype=dtype)
+        yield writer
+        writer.close()
+
+
+def open_array(path: str | Path) -> NDArray:
+    """Open an NPY file as a read-only memory map."""
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write ``content`` with a fixed layout; not-a-number, which JSON lacks, raises ``ValueError``."""
+    with replacing(path, "w") as file:
+        json.dump(content, file, indent=2, allow_nan=False)
+        file.write("\n")
+
+
+def read_json(path: str | Path) -> dict:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_csv(path: str | Path, rows: list[dict], *, columns: list[str]) -> None:
+    """Write ``rows`` under ``columns``, with Unix line ends."""
+    with replacing(path, "w") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: str | Path) -> list[dict]:
+    """Read a CSV file as a list of ``{column: text}``."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_parquet(path: str | Path, table) -> None:
+    """Write a pandas ``DataFrame``; equal tables give equal bytes."""
+    import pyarrow
+    import pyarrow.parquet
+
+    with replacing(path) as file:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pandas(table, preserve_index=False), file)
+
+
+def read_parquet(path: str | Path):
+    """Read a Parquet file as a pandas ``DataFrame``."""
+    import pandas
+
+    return pandas.read_parquet(path)
+
+
+def read_audio(source: str | Path | io.BytesIO) -> tuple[NDArray[np.float32], int]:
+    """Decode a sound file of any format that libsndfile reads.
+
+    Returns
+    -------
+    samples of shape ``(samples, channels)``, full scale 1, and the sample rate in Hz
+
+    Raises
+    ------
+    InputError : the file is missing, unreadable, a Git LFS pointer, or not sound; or holds no sample,
+        or fewer than its header announces
+    """
+    import soundfile
+
+    name = source if isinstance(source, str | Path) else "standard input"
+    try:
+        with soundfile.SoundFile(source if not isinstance(source, Path) else str(source)) as file:
+            announced, sample_rate = file.frames, file.samplerate
+            samples = file.read(dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise InputError(f"{name}: {_why_unreadable(source, error)}") from error
+    if len(samples) == 0:
+        raise InputError(f"{name}: holds no sample.")
+    if len(samples) < announced:
+        raise InputError(f"{name}: cut short, {len(samples)} of {announced} samples.")
+    return samples, sample_rate
+
+
+def _why_unreadable(source: str | Path | io.BytesIO, error: Exception) -> str:
+    if not isinstance(source, str | Path):
+        return f"not a sound file ({error})"
+    path = Path(source)
+    if not path.exists():
+        return "no such file"
+    if not os.access(path, os.R_OK):
+        return "no permission to read it"
+    size = path.stat().st_size
+    if size == 0:
+        return "an empty file"
+    with open(path, "rb") as file:
+        if file.read(len(GIT_LFS_MARK)) == GIT_LFS_MARK:
+            return "a Git LFS pointer instead of the recording; run 'git lfs pull' in its repository"
+    return f"not a sound file that libsndfile reads ({str(error).rstrip('.')}; {size} bytes)"
+
+
+def write_arrays(path: str | Path, **groups: list[NDArray]) -> None:
+    """Write named lists of arrays as one uncompressed NPZ."""
+    flat = {f"{name}.{i:04d}": array for name, arrays in groups.items() for i, array in enumerate(arrays)}
+    with replacing(path) as file:
+        np.savez(file, **flat)
+
+
+def read_arrays(path: str | Path) -> dict[str, list[NDArray]]:
+    """Read what ``write_arrays`` wrote."""
+    groups: dict[str, list[NDArray]] = {}
+    with np.load(path, allow_pickle=False) as stored:
+        for key in sorted(stored.files):
+            groups.setdefault(key.rsplit(".", 1)[0], []).append(stored[key])
+    return groups
+
+
+def write_model(path: str | Path, model) -> None:
+    """Save a Keras model as a ``.keras`` archive whose bytes depend on the model alone.
+
+    Keras writes the date into the archive; it is set to the first that ZIP knows.
+    """
+    archive = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "model.keras"
+        model.save(saved)
+        with zipfile.ZipFile(saved) as source, zipfile.ZipFile(archive, "w") as target:
+            for name in sorted(source.namelist()):
+                content = source.read(name)
+                if name == "metadata.json":
+                    content = json.dumps(json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}).encode()
+                target.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content)
+    with replacing(path) as file:
+        file.write(archive.getvalue())
+
+
+def read_model(path: str | Path):
+    """Load a Keras model, ready to predict; runs no code from the file.
+
+    The layers that the file names must be known: import ``ser.layers``, or what imports it, before.
+    """
+    import keras
+
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` as it is."""
+    with replacing(path) as file:
+        file.write(content)

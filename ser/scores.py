@@ -1,0 +1,173 @@
+"""Scores of predicted probabilities, with intervals over actors."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.emotions import EMOTIONS
+
+CALIBRATION_BINS = 15
+CONFIDENCE = 0.95
+
+
+def confusion(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts of each predicted emotion (columns) for each actual one (rows)."""
+    size = len(EMOTIONS)
+    return np.bincount(size * actual + predicted, minlength=size * size).reshape(size, size)
+
+
+def recalls(counts: NDArray) -> NDArray[np.float64]:
+    """Recall of each emotion from ``(..., emotions, emotions)``; NaN for one that does not occur."""
+    total = counts.sum(axis=-1)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    return np.divide(hits, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def accuracy(counts: NDArray) -> NDArray[np.float64]:
+    """Share of clips on the diagonal."""
+    return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
+
+
+def unweighted_average_recall(counts: NDArray) -> NDArray[np.float64]:
+    """Mean recall over the emotions that occur (UAR; Schuller et al. 2009, Interspeech challenge)."""
+    return np.nanmean(recalls(counts), axis=-1)
+
+
+def macro_f1(counts: NDArray) -> float:
+    """Mean F1 over emotions that occur or are predicted, of one confusion matrix."""
+    hits = np.diagonal(counts)
+    total = counts.sum(axis=0) + counts.sum(axis=1)
+    return float(np.mean(2 * hits[total > 0] / total[total > 0]))
+
+
+def calibration_error(probabilities: NDArray[np.float32], actual: NDArray[np.int64]) -> float:
+    """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017).
+
+    The mean gap between confidence and accuracy in each bin, weighted by the clips in it.
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == actual
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=confidence - correct, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(actual))
+
+
+def actor_confusions(
+    actual: NDArray[np.int64], predicted: NDArray[np.int64], actors: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """One confusion matrix an actor, shape ``(actors, emotions, emotions)``, by actor number."""
+    return np.stack([confusion(actual[actors == actor], predicted[actors == actor]) for actor in np.unique(actors)])
+
+
+def bootstrap(counts: NDArray[np.int64], *, samples: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Confusion matrices of corpora with actors drawn with replacement (Efron 1979).
+
+    Actors, not clips: the clips of one voice are not independent, and a new user is a new voice.
+
+    Parameters
+    ----------
+    counts : of each actor, as ``actor_confusions`` gives them
+
+    Returns
+    -------
+    shape ``(samples, emotions, emotions)``
+    """
+    weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=samples)
+    return np.tensordot(weights, counts, axes=1)
+
+
+def interval(values: NDArray[np.float64]) -> list[float]:
+    """The central 95 % of bootstrapped values."""
+    tail = (1 - CONFIDENCE) / 2
+    return [rounded(value) for value in np.nanquantile(values, [tail, 1 - tail])]
+
+
+def rounded(value: float) -> float:
+    """Four decimals: far finer than any interval, and quiet in a diff."""
+    return round(float(value), 4)
+
+
+def score(
+    probabilities: NDArray[np.float32],
+    actual: NDArray[np.int64],
+    actors: NDArray[np.int64],
+    *,
+    bootstrap_samples: int,
+    rng: np.random.Generator,
+) -> dict:
+    """All scores of one subset, as fractions.
+
+    Parameters
+    ----------
+    probabilities : shape ``(clips, emotions)``
+    actual, actors : shape ``(clips,)``
+    """
+    predicted = probabilities.argmax(axis=1)
+    counts = confusion(actual, predicted)
+    resampled = bootstrap(actor_confusions(actual, predicted, actors), samples=bootstrap_samples, rng=rng)
+    accuracy_low, accuracy_high = interval(accuracy(resampled))
+    uar_low, uar_high = interval(unweighted_average_recall(resampled))
+    return {
+        "accuracy": rounded(accuracy(counts)),
+        "accuracy_low": accuracy_low,
+        "accuracy_high": accuracy_high,
+        "uar": rounded(unweighted_average_recall(counts)),
+        "uar_low": uar_low,
+        "uar_high": uar_high,
+        "macro_f1": rounded(macro_f1(counts)),
+        "calibration_error": rounded(calibration_error(probabilities, actual)),
+        "recall": {
+            emotion: rounded(value)
+            for emotion, value in zip(EMOTIONS, recalls(counts), strict=True)
+            if np.isfinite(value)
+        },
+        "clips": len(actual),
+        "actors": len(np.unique(actors)),
+    }
+
+
+def paired_difference(
+    actual: NDArray[np.int64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    actors: NDArray[np.int64],
+    *,
+    samples: int,
+    rng: np.random.Generator,
+) -> dict:
+    """UAR of ``first`` minus UAR of ``second`` on the same clips, tested over actors.
+
+    The interval is by bootstrap over actors, drawn alike for both; the p-value, two-sided, by
+    exchanging the two predictions of randomly chosen actors (a paired permutation test).
+    """
+    one, two = (actor_confusions(actual, predicted, actors) for predicted in (first, second))
+    weights = rng.multinomial(len(one), np.full(len(one), 1 / len(one)), size=samples)
+    resampled = [unweighted_average_recall(np.tensordot(weights, counts, axes=1)) for counts in (one, two)]
+    observed = unweighted_average_recall(one.sum(axis=0)) - unweighted_average_recall(two.sum(axis=0))
+    exchanged = rng.integers(0, 2, (samples, len(one)))
+    kept = 1 - exchanged
+    under_null = unweighted_average_recall(
+        np.tensordot(kept, one, axes=1) + np.tensordot(exchanged, two, axes=1)
+    ) - unweighted_average_recall(np.tensordot(exchanged, one, axes=1) + np.tensordot(kept, two, axes=1))
+    low, high = interval(resampled[0] - resampled[1])
+    extreme = np.count_nonzero(np.abs(under_null) >= abs(observed) - 1e-12)
+    return {
+        "uar_difference": rounded(observed),
+        "low": low,
+        "high": high,
+        "p": rounded((extreme + 1) / (samples + 1)),
+    }
+
+
+def score_listeners(votes: NDArray[np.int64], actual: NDArray[np.int64]) -> dict | None:
+    """The listeners' plurality on the same clips; emotions that tie share the vote. ``None`` without votes."""
+    heard = votes.sum(axis=1) > 0
+    if not heard.any():
+        return None
+    chosen = votes[heard] == votes[heard].max(axis=1, keepdims=True)
+    share = chosen / chosen.sum(axis=1, keepdims=True)
+    counts = np.stack([share[actual[heard] == emotion].sum(axis=0) for emotion in range(len(EMOTIONS))])
+    return {
+        "accuracy": rounded(accuracy(counts)),
+        "uar": rounded(unweighted_average_recall(counts)),
+        "clips": int(heard.sum()),
+    }

@@ -1,0 +1,85 @@
+"""Framing and short-time Fourier transforms, with librosa's conventions."""
+
+import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from ser.errors import InputError
+
+
+def frame(
+    signals: NDArray[np.float32], *, frame_length: int, hop_length: int, pad_mode: str = "constant"
+) -> NDArray[np.float32]:
+    """Cut signals into overlapping frames centred on multiples of the hop.
+
+    Both ends are padded by half a frame, as librosa does with ``center=True``.
+
+    Parameters
+    ----------
+    signals : shape ``(..., samples)``
+    frame_length, hop_length : in samples
+    pad_mode : ``"constant"`` (zeros) or ``"edge"``
+
+    Returns
+    -------
+    A read-only view of shape ``(..., 1 + samples // hop_length, frame_length)``
+    """
+    if hop_length < 1 or frame_length < 1:
+        raise InputError(f"frame_length {frame_length} and hop_length {hop_length} must be 1 or more samples.")
+    half = frame_length // 2
+    widths = [(0, 0)] * (signals.ndim - 1) + [(half, half)]
+    padded = np.pad(signals, widths, mode=pad_mode)
+    return sliding_window_view(padded, frame_length, axis=-1)[..., ::hop_length, :]
+
+
+def hann(length: int) -> NDArray[np.float32]:
+    """Periodic Hann window of ``length`` samples, float32."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+
+
+def stft(signals: NDArray[np.float32], *, n_fft: int, hop_length: int) -> NDArray[np.complex64]:
+    """Short-time Fourier transform with a Hann window of ``n_fft`` samples.
+
+    Equal to ``librosa.stft`` with its defaults, frames before frequencies.
+
+    Returns
+    -------
+    shape ``(..., frames, 1 + n_fft // 2)``
+    """
+    return scipy.fft.rfft(frame(signals, frame_length=n_fft, hop_length=hop_length) * hann(n_fft))
+
+
+def istft(spectrum: NDArray[np.complex64], *, hop_length: int, length: int) -> NDArray[np.float32]:
+    """Invert ``stft`` by windowed overlap-add, divided by the summed squared windows.
+
+    Griffin and Lim (1984), equation 6; equal to ``librosa.istft``.
+
+    Parameters
+    ----------
+    spectrum : shape ``(frames, 1 + n_fft // 2)``
+    length : samples to return
+
+    Returns
+    -------
+    shape ``(length,)``
+    """
+    n_fft = 2 * (spectrum.shape[-1] - 1)
+    window = hann(n_fft)
+    frames = scipy.fft.irfft(spectrum, n=n_fft) * window
+    total = n_fft + hop_length * (len(frames) - 1)
+    signal, weight = np.zeros(total, np.float32), np.zeros(total, np.float32)
+    squared = window**2
+    for index, samples in enumerate(frames):
+        start = index * hop_length
+        signal[start : start + n_fft] += samples
+        weight[start : start + n_fft] += squared
+    np.divide(signal, weight, out=signal, where=weight > np.finfo(np.float32).tiny)
+    signal = signal[n_fft // 2 :][:length]
+    return np.pad(signal, (0, length - len(signal)))
+
+
+def power_spectrogram(signals: NDArray[np.float32], *, n_fft: int, hop_length: int) -> NDArray[np.float32]:
+    """Squared magnitudes of ``stft``, shape ``(..., frames, 1 + n_fft // 2)``."""
+    spectrum = stft(signals, n_fft=n_fft, hop_length=hop_length)
+    return spectrum.real**2 + spectrum.imag**2

@@ -1,0 +1,1 @@
+"""The stages of the pipeline: input and output only. Run by DVC as ``python -m stages.NAME``."""

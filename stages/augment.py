@@ -1,0 +1,50 @@
+"""Offline copies of every clip: with noise, shifted, at another pitch."""
+
+import time
+
+import numpy as np
+import pandas as pd
+
+from ser import io
+from ser.augmentation import TRANSFORMS, altered_copies, draw_values
+from ser.parallel import map_chunks
+from ser.params import load
+from ser.randomness import clip_rng
+from stages.console import progress, rate, run
+
+CHUNK = 32
+
+
+def augment() -> str:
+    start, params = time.perf_counter(), load()
+    settings = params.augment
+    clips = io.read_parquet("data/clips.parquet")["clip"].tolist()
+    samples = io.open_array("data/signals.npy").shape[1]
+
+    def compute(first: int, last: int) -> tuple[np.ndarray, list[dict]]:
+        signals = io.open_array("data/signals.npy")[first:last].astype(np.float32)
+        copies, rows = [], []
+        for row, (clip, signal) in enumerate(zip(clips[first:last], signals, strict=True), start=first):
+            rng = clip_rng(settings.seed, clip)
+            values = draw_values(settings, rng)
+            copies.append(altered_copies(signal, values, sample_rate=params.preprocess.sample_rate, rng=rng))
+            rows += [{"clip": clip, "source_row": row, "transform": name, "value": values[name]} for name in TRANSFORMS]
+        return np.concatenate(copies).astype(np.float16), rows
+
+    total, table = len(TRANSFORMS) * len(clips), []
+    chunks = map_chunks(compute, len(clips), chunk=CHUNK)
+    with io.array_writer("data/augmented.npy", shape=(total, samples), dtype=np.float16) as augmented:
+        for rows in progress((append(augmented, *chunk) for chunk in chunks), total=total, unit="copies"):
+            table += rows
+    io.write_parquet("data/augmented.parquet", pd.DataFrame(table))
+    return f"{len(clips)} clips in, {total} copies out, {rate(total, start)}"
+
+
+def append(augmented: io.ArrayWriter, copies: np.ndarray, rows: list[dict]) -> list[dict]:
+    """Write the copies of a chunk and pass its rows on."""
+    augmented.append(copies)
+    return rows
+
+
+if __name__ == "__main__":
+    run(augment)

@@ -1,0 +1,93 @@
+"""Score both networks, their fusion and the baseline on train, validation and test."""
+
+import time
+
+import numpy as np
+
+from ser import io
+from ser.baseline import build_baseline, certain, functionals
+from ser.emotions import EMOTIONS
+from ser.experiment import Clips, chosen_columns, predict, speakers
+from ser.metrics import GROUPS, age_band, classifier_metrics, group_rows
+from ser.params import Params, load
+from ser.training_data import prepare_test
+from stages.console import rate, run
+from stages.network import FEATURES, read_clips
+
+
+def evaluate() -> str:
+    start, params, clips = time.perf_counter(), load(), read_clips()
+    probabilities = {
+        network: predict(network, io.read_model(f"models/{network}.keras"), io.open_array(path), clips, params)
+        for network, path in FEATURES.items()
+    }
+    probabilities["fusion"] = (probabilities["cnn1d"] + probabilities["cnn2d"]) / 2
+    probabilities["baseline"] = predict_baseline(clips, params)
+    index = io.read_parquet("data/clips.parquet")
+    write_scores(probabilities, clips, index, params)
+    lines = [
+        f"{name}: test accuracy {metrics['test']['accuracy']:.3f}, UAR {metrics['test']['uar']:.3f} "
+        f"({metrics['test']['uar_low']:.3f} to {metrics['test']['uar_high']:.3f}), train minus test accuracy "
+        f"{metrics['train_minus_test_accuracy']:.3f}"
+        for name in probabilities
+        for metrics in [io.read_json(f"metrics/{name}.json")]
+    ]
+    print("\n".join(lines))
+    return f"{len(index)} clips in, {len(probabilities)} classifiers scored, {rate(len(index), start)}"
+
+
+def predict_baseline(clips: Clips, params: Params) -> np.ndarray:
+    """Fit the baseline on the training clips and predict every clip."""
+    features, rows = io.open_array(FEATURES["cnn1d"]), list(range(len(clips.actors)))
+    columns, statistics = chosen_columns("cnn1d", params), speakers(features, clips, "cnn1d", params)
+    summary = functionals(
+        prepare_test(features, rows=rows, columns=columns, actors=clips.actors, statistics=statistics)
+    )
+    labels, train = clips.labels(), clips.rows("train")
+    classifier = build_baseline(params.evaluate.seed).fit(summary[train], labels[train])
+    return certain(classifier.predict(summary), len(EMOTIONS))
+
+
+def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, params: Params) -> None:
+    """Metrics for Git, and tables for plots: one row a test clip, an emotion, a group."""
+    actual, subsets = clips.labels(), np.array(clips.subsets)
+    test = subsets == "test"
+    index["age_band"] = [age_band(None if np.isnan(age) else int(age)) for age in index["age"].astype(float)]
+    groups = {group: index[group][test].tolist() for group in GROUPS}
+    recall_rows, group_table = [], []
+    for name, given in probabilities.items():
+        metrics = classifier_metrics(
+            given,
+            actual,
+            clips.actors,
+            clips.votes,
+            subsets,
+            settings=params,
+            seed=params.evaluate.seed,
+            bootstrap_samples=params.evaluate.bootstrap_samples,
+        )
+        if name == "baseline":  # it decides without probabilities
+            for subset in ("train", "validation", "test"):
+                del metrics[subset]["calibration_error"]
+        io.write_json(f"metrics/{name}.json", metrics)
+        recall_rows += [
+            {"classifier": name, "emotion": emotion, "recall": value}
+            for emotion, value in metrics["test"]["recall"].items()
+        ]
+        group_table += group_rows(name, given[test], actual[test], groups, clips.actors[test])
+        decisions = [
+            {"actual": EMOTIONS[a], "predicted": EMOTIONS[p]} for a, p in zip(actual, given.argmax(axis=1), strict=True)
+        ]
+        confusion_rows = [row for row, tested in zip(decisions, test, strict=True) if tested]
+        io.write_csv(f"metrics/{name}_confusion.csv", confusion_rows, columns=["actual", "predicted"])
+    io.write_csv("metrics/recall.csv", recall_rows, columns=["classifier", "emotion", "recall"])
+    io.write_csv("metrics/groups.csv", group_table, columns=list(group_table[0]))
+    predictions = index[["clip", "actor", "emotion"]].assign(subset=clips.subsets)
+    for name in ("cnn1d", "cnn2d", "fusion"):
+        for column, emotion in enumerate(EMOTIONS):
+            predictions[f"{name}_{emotion}"] = probabilities[name][:, column]
+    io.write_parquet("data/predictions.parquet", predictions)
+
+
+if __name__ == "__main__":
+    run(evaluate)

@@ -1,0 +1,34 @@
+"""Log-mel spectrograms for the 2D network, and a picture of one clip for each emotion."""
+
+from functools import partial
+
+import numpy as np
+
+from ser import io
+from ser.emotions import EMOTIONS
+from ser.mel import log_mel
+from ser.params import load
+from ser.pictures import draw_spectrogram
+from stages.console import run
+from stages.feature_rows import write_features
+
+
+def spectrograms() -> str:
+    params = load()
+    settings = params.spectrograms.model_dump()
+    compute = partial(log_mel, sample_rate=params.preprocess.sample_rate, **settings)
+    done = write_features("data/spectrograms.npy", compute)
+    clips, rows = io.read_parquet("data/clips.parquet"), io.open_array("data/spectrograms.npy")
+    for emotion in EMOTIONS:
+        row = int(np.argmax(clips["emotion"] == emotion))
+        picture = draw_spectrogram(
+            rows[row].astype(np.float32),
+            title=f"{emotion}: {clips['clip'][row]}",
+            hop_seconds=params.spectrograms.hop_length / params.preprocess.sample_rate,
+        )
+        io.write_bytes(f"metrics/spectrograms/{emotion}.png", picture)
+    return done
+
+
+if __name__ == "__main__":
+    run(spectrograms)

@@ -1,0 +1,12 @@
+"""Train the 2D network."""
+
+from stages.console import run
+from stages.network import train_stage
+
+
+def train_cnn2d() -> str:
+    return train_stage("cnn2d")
+
+
+if __name__ == "__main__":
+    run(train_cnn2d)

@@ -1,0 +1,39 @@
+"""The project's modules that a module imports, followed through by ``ast``."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("ser", "stages")
+
+
+def file_of(module: str) -> Path | None:
+    """The file of a module of the project, relative to its root."""
+    base = Path(*module.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if (ROOT / path).is_file()), None)
+
+
+def imported_files(path: Path) -> set[Path]:
+    """All files of the project that importing ``path`` reads, itself included."""
+    found, waiting = set(), [path]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.add(current)
+        for module in imported_modules(current):
+            parents = [module.rsplit(".", depth)[0] for depth in range(module.count(".") + 1)]
+            waiting += [file for name in parents if (file := file_of(name))]
+    return found
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Names of the project's modules that a file imports, at its top or inside a function."""
+    modules = {".".join(path.parts[:-1])}
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {module for module in modules if module.split(".")[0] in PACKAGES}
