@@ -77,8 +77,14 @@ def array_writer(path: str | Path, *, shape: tuple[int, ...], dtype: DTypeLike) 
         writer.close()
 
 
+def _require(path: str | Path) -> None:
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file. 'dvc repro' runs the stages that make it.")
+
+
 def open_array(path: str | Path) -> NDArray:
     """Open an NPY file as a read-only memory map."""
+    _require(path)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
@@ -121,6 +127,7 @@ def read_parquet(path: str | Path):
     """Read a Parquet file as a pandas ``DataFrame``."""
     import pandas
 
+    _require(path)
     return pandas.read_parquet(path)
 
 
@@ -148,8 +155,20 @@ def read_audio(source: str | Path | io.BytesIO) -> tuple[NDArray[np.float32], in
     if len(samples) == 0:
         raise InputError(f"{name}: holds no sample.")
     if len(samples) < announced:
-        raise InputError(f"{name}: cut short, {len(samples)} of {announced} samples.")
+        raise InputError(f"{name}: cut short, {len(samples)} of {announced} samples. Was the download finished?")
+    if isinstance(source, str | Path):
+        _refuse_cut_wav(Path(source))
     return samples, sample_rate
+
+
+def _refuse_cut_wav(path: Path) -> None:
+    """libsndfile reads a cut WAV file as a shorter one; its header tells how long it was."""
+    with open(path, "rb") as file:
+        header = file.read(8)
+    size, announced = path.stat().st_size, int.from_bytes(header[4:], "little") + 8
+    unknown = (8, 2**32 + 7)  # what programs write that did not know the length beforehand
+    if header[:4] == b"RIFF" and announced > size and announced not in unknown:
+        raise InputError(f"{path}: cut short, {size} of {announced} bytes. Was the download finished?")
 
 
 def _why_unreadable(source: str | Path | io.BytesIO, error: Exception) -> str:
@@ -211,6 +230,7 @@ def read_model(path: str | Path):
     """
     import keras
 
+    _require(path)
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 

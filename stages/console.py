@@ -19,7 +19,7 @@ def run(stage: Callable[[], str]) -> None:
     except InputError as error:
         sys.exit(f"{name}: {error}")
     except OSError as error:
-        sys.exit(f"{name}: {error.strerror or error}: {error.filename or 'while reading or writing'}")
+        sys.exit(f"{name}: {error.strerror or error}: {error.filename or 'reading or writing'}")
     print(f"{name}: {done}, {time.perf_counter() - start:.1f} s", flush=True)
 
 

@@ -1,0 +1,218 @@
+"""``dvc.yaml`` against the code: dependencies, and what each parameter reruns."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, Project, get_param, set_params
+from dvc.repo import Repo
+from modules import imported_files
+
+GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES = GRAPH["stages"]
+TRAINING = ["train_cnn1d", "train_cnn2d", "evaluate"]
+FROM_SIGNALS = ["augment", "features_1d", "spectrograms", *TRAINING]
+FROM_SPLIT = ["split", *TRAINING]  # another division recomputes no feature
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dependencies_are_the_modules_that_the_script_imports(stage):
+    declared = {path for path in STAGES[stage]["deps"] if path.startswith(("ser/", "stages/"))}
+    assert declared == {path.as_posix() for path in imported_files(Path("stages") / f"{stage}.py")}
+
+
+def test_every_stage_has_a_description_a_script_and_a_test_file():
+    for name, stage in STAGES.items():
+        assert stage["desc"]
+        assert stage["cmd"] == f"python -m stages.{name}"
+        assert (ROOT / "stages" / f"{name}.py").is_file()
+        assert (ROOT / "tests" / f"test_{name}.py").is_file()
+
+
+def test_every_artifact_of_a_stage_has_one_maker():
+    outputs = [str(out) for stage in STAGES.values() for out in stage["outs"]]
+    assert len(outputs) == len(set(outputs))
+
+
+# Every parameter, another value, and the stages that the change must rerun.
+RERUNS = {
+    "corpus.dir": ("elsewhere", ["split", "preprocess", *FROM_SIGNALS]),
+    "corpus.min_duration_seconds": (0.4, FROM_SPLIT),
+    "corpus.max_duration_seconds": (50.0, FROM_SPLIT),
+    "corpus.max_rejected_fraction": (0.04, FROM_SPLIT),
+    "demo_corpus.actors": (7, ["demo_corpus", "split", "preprocess", *FROM_SIGNALS]),
+    "demo_corpus.sentences_per_emotion": (3, ["demo_corpus", "split", "preprocess", *FROM_SIGNALS]),
+    "demo_corpus.seed": (1, ["demo_corpus", "split", "preprocess", *FROM_SIGNALS]),
+    "split.protocol": ("clip", FROM_SPLIT),
+    "split.fold": (2, FROM_SPLIT),
+    "split.train_fraction": (0.5, FROM_SPLIT),
+    "split.validation_fraction": (0.3, FROM_SPLIT),
+    "split.test_fraction": (0.3, FROM_SPLIT),
+    "split.seed": (1, FROM_SPLIT),
+    "preprocess.sample_rate": (8000, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.duration_seconds": (2.0, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.spectral_subtraction.enabled": (True, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.spectral_subtraction.over_subtraction": (1.5, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.spectral_subtraction.floor": (0.03, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.spectral_subtraction.noise_fraction": (0.2, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.remove_silence.where": ("nowhere", ["preprocess", *FROM_SIGNALS]),
+    "preprocess.remove_silence.top_db": (40.0, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.preemphasis": (0.97, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.normalize_audio": (True, ["preprocess", *FROM_SIGNALS]),
+    **{
+        f"augment.{key}": (value, FROM_SIGNALS)
+        for key, value in {
+            "noise_max_amplitude": 0.05,
+            "shift_step_samples": 1000,
+            "shift_max_steps": 4,
+            "pitch_max_semitones": 1.0,
+            "seed": 1,
+        }.items()
+    },
+    **{
+        f"features_1d.{key}": (value, ["features_1d", "train_cnn1d", "evaluate"])
+        for key, value in {
+            "n_fft": 1024,
+            "hop_length": 200,
+            "n_mels": 32,
+            "fmin_hz": 40.0,
+            "fmax_hz": 7000.0,
+            "n_mfcc": 13,
+            "sub_frames": 4,
+            "pitch_frame_length": 2048,
+            "pitch_fmin_hz": 70.0,
+            "pitch_fmax_hz": 400.0,
+        }.items()
+    },
+    **{
+        f"spectrograms.{key}": (value, ["spectrograms", "train_cnn2d", "evaluate"])
+        for key, value in {"n_fft": 1024, "hop_length": 200, "n_mels": 32, "fmin_hz": 40.0, "fmax_hz": 7000.0}.items()
+    },
+    **{
+        f"training.{key}": (value, TRAINING)
+        for key, value in {
+            "speaker_normalization": True,
+            "copies": ["noise"],
+            "soft_labels": 0.5,
+            "class_weights": True,
+            "label_smoothing": 0.1,
+            "batch_size": 32,
+            "learning_rate": 0.001,
+            "warmup_fraction": 0.2,
+            "weight_decay": 0.02,
+            "on_the_fly.max_rate": 0.2,
+            "on_the_fly.max_shift_frames": 10,
+            "on_the_fly.max_warp": 0.1,
+            "on_the_fly.max_gain_db": 3.0,
+            "on_the_fly.time_masks": 1,
+            "on_the_fly.time_mask_frames": 10,
+            "on_the_fly.mel_masks": 1,
+            "on_the_fly.mel_mask_bands": 5,
+            "on_the_fly.mixup_alpha": 0.2,
+        }.items()
+    },
+    **{
+        f"train_cnn1d.{key}": (value, ["train_cnn1d", "evaluate"])
+        for key, value in {
+            "families": ["mfcc"],
+            "width": 64,
+            "blocks": 3,
+            "spatial_dropout": 0.2,
+            "dropout": 0.3,
+            "epochs": 7,
+            "patience_epochs": 5,
+            "seed": 1,
+        }.items()
+    },
+    **{
+        f"train_cnn2d.{key}": (value, ["train_cnn2d", "evaluate"])
+        for key, value in {
+            "width": 16,
+            "stages": 3,
+            "time_stride": 2,
+            "spatial_dropout": 0.2,
+            "dropout": 0.3,
+            "epochs": 7,
+            "patience_epochs": 5,
+            "seed": 1,
+        }.items()
+    },
+    "evaluate.bootstrap_samples": (500, ["evaluate"]),
+    "evaluate.seed": (1, ["evaluate"]),
+}
+
+STAND_IN = """
+import hashlib, json, pathlib, sys, yaml
+stage = yaml.safe_load(open("dvc.yaml"))["stages"][sys.argv[1]]
+params = yaml.safe_load(open("params.yaml"))
+def value(key):
+    found = params
+    for part in key.split("."):
+        found = found[part]
+    return found
+def content(path):
+    path = pathlib.Path(path.replace("${corpus.dir}", params["corpus"]["dir"]))
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file.read_text() for file in files if file.is_file()]
+data = [content(dep) for dep in stage["deps"] if not dep.startswith(("ser/", "stages/"))]
+everything = {key: value(key) for key in stage["params"]}
+for out in stage["outs"] + [next(iter(metric)) for metric in stage.get("metrics", [])]:
+    # The index of clips says nothing of their division: it keeps its bytes.
+    known = data if out in ("data/clips.parquet", "data/rejected.csv") else [data, everything]
+    path = pathlib.Path(out)
+    path = path if path.suffix else path / "file"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(hashlib.sha256(json.dumps([out, known], sort_keys=True).encode()).hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project's graph with a stand-in for every script, which writes a hash of what the stage declares."""
+    project = Project(tmp_path_factory.mktemp("graph") / "project", {})
+    (project.folder / "stand_in.py").write_text(STAND_IN.lstrip())
+    content = {**GRAPH, "plots": [], "stages": json.loads(json.dumps(STAGES))}
+    for name, stage in content["stages"].items():
+        stage["cmd"] = f"{sys.executable} stand_in.py {name}"
+    (project.folder / "dvc.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    project.repro()
+    shutil.copytree(project.folder / "data" / "demo", project.folder / "elsewhere")
+    (project.folder / "elsewhere" / "other").write_text("other recordings")
+    return project
+
+
+def test_the_table_has_every_parameter():
+    def keys(block: dict, prefix: str = "") -> set[str]:
+        return set().union(
+            *(keys(v, f"{prefix}{k}.") if isinstance(v, dict) else {f"{prefix}{k}"} for k, v in block.items())
+        )
+
+    assert set(RERUNS) == keys(yaml.safe_load((ROOT / "params.yaml").read_text()))
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("key", RERUNS)
+def test_a_parameter_reruns_exactly_the_stages_that_depend_on_it(graph, key, monkeypatch):
+    monkeypatch.chdir(graph.folder)
+    new, expected = RERUNS[key]
+    old = get_param(graph.folder, key)
+    assert new != old
+    locked = (graph.folder / "dvc.lock").read_bytes()
+    try:
+        set_params(graph.folder, {key: new})
+        with Repo(graph.folder) as repo:
+            ran = [stage.name for stage in repo.reproduce(no_commit=True, run_cache=False)]
+        assert sorted(ran) == sorted(expected)
+    finally:
+        set_params(graph.folder, {key: old})
+        (graph.folder / "dvc.lock").write_bytes(locked)
+        with Repo(graph.folder) as repo:
+            repo.checkout(force=True)
+
+
+@pytest.mark.pipeline
+def test_no_change_reruns_nothing(graph):
+    assert graph.repro() == []

@@ -1,0 +1,188 @@
+"""Training data, and both networks' common training procedure."""
+
+import numpy as np
+import pytest
+from conftest import SMALL
+from test_networks import tiny_params
+
+from ser import io
+from ser.errors import InputError
+from ser.experiment import Clips, predict, train
+from ser.frame_features import feature_names
+from ser.training import Progress
+from ser.training_data import (
+    emotion_targets,
+    fit_statistics,
+    normalize_speakers,
+    prepare_test,
+    prepare_train_data,
+    speaker_statistics,
+)
+
+EMOTIONS_OF_CLIPS = ["anger", "fear", "anger", "sadness"]
+SUBSETS = ["train", "validation", "train", "test"]
+
+
+@pytest.fixture
+def features(rng) -> np.ndarray:
+    """Four clips and two copies of each; 6 frames, the last two of padding; 5 features."""
+    values = rng.uniform(1, 9, (12, 6, 5)).astype(np.float16)
+    values[:, 4:] = 0
+    return values
+
+
+def prepared(features: np.ndarray, **changes) -> tuple[np.ndarray, np.ndarray]:
+    arguments = {
+        "subsets": SUBSETS,
+        "copy_sources": np.repeat(np.arange(4), 2),
+        "copy_transforms": ["noise", "pitch"] * 4,
+        "copies": [],
+        "columns": [0, 1, 2, 3, 4],
+        "actors": np.array([1, 2, 3, 4]),
+        "statistics": None,
+    }
+    targets = emotion_targets(EMOTIONS_OF_CLIPS, np.zeros((4, 6), int), soft_labels=0)
+    return prepare_train_data(features, targets, **(arguments | changes))
+
+
+def test_only_training_clips_train(features):
+    rows, targets = prepared(features)
+    np.testing.assert_array_equal(rows, features[[0, 2]])
+    assert targets.argmax(axis=1).tolist() == [0, 0]
+
+
+def test_copies_of_training_clips_and_no_others_join(features):
+    rows, targets = prepared(features, copies=["pitch"])
+    np.testing.assert_array_equal(rows, features[[0, 2, 4 + 1, 4 + 5]])
+    assert len(targets) == 4
+
+
+def test_columns_are_chosen(features):
+    rows, _ = prepared(features, columns=[4, 1])
+    np.testing.assert_array_equal(rows, features[[0, 2]][..., [4, 1]])
+
+
+def test_soft_labels_mix_the_votes_in():
+    votes = np.array([[3, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
+    targets = emotion_targets(["fear", "anger"], votes, soft_labels=0.5)
+    np.testing.assert_allclose(targets[0], [0.375, 0.125, 0.5, 0, 0, 0])
+    np.testing.assert_allclose(targets[1], [1, 0, 0, 0, 0, 0])
+
+
+def test_statistics_leave_padding_out(features):
+    fitted = fit_statistics(features)
+    sounding = features[:, :4].reshape(-1, 5).astype(np.float64)
+    np.testing.assert_allclose(fitted.mean, sounding.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(fitted.deviation, sounding.std(axis=0), rtol=1e-5)
+    with pytest.raises(InputError, match="No frame with sound"):
+        fit_statistics(np.zeros((2, 3, 4)))
+
+
+def test_normalized_speakers_have_mean_zero_and_their_padding_stays(features):
+    clips, actors = features[:4].astype(np.float32), np.array([1, 1, 2, 2])
+    normalised = normalize_speakers(clips, actors, speaker_statistics(clips, actors))
+    assert not normalised[:, 4:].any()
+    for actor in (1, 2):
+        own = normalised[actors == actor][:, :4].reshape(-1, 5)
+        np.testing.assert_allclose(own.mean(axis=0), 0, atol=1e-3)
+        np.testing.assert_allclose(own.std(axis=0), 1, atol=1e-3)
+
+
+def test_enrolled_clips_alone_give_a_speakers_statistics(features):
+    clips, actors = features[:4].astype(np.float32), np.array([1, 1, 2, 2])
+    enrolled = np.array([True, False, True, False])
+    statistics = speaker_statistics(clips, actors, enrolled=enrolled)
+    np.testing.assert_allclose(statistics[1].mean, fit_statistics(clips[:1]).mean)
+
+
+def test_rows_to_score_keep_their_order(features):
+    rows = prepare_test(features, rows=[3, 1], columns=[0, 1, 2, 3, 4], actors=np.array([4, 2]), statistics=None)
+    np.testing.assert_array_equal(rows, features[[3, 1]])
+
+
+@pytest.fixture(scope="module")
+def experiment() -> tuple[np.ndarray, Clips]:
+    """Features in which the emotion raises one column, of 8 actors."""
+    rng = np.random.default_rng(5)
+    labels = np.tile(np.arange(6), 16)
+    names = feature_names(n_mels=SMALL["features_1d.n_mels"], n_mfcc=SMALL["features_1d.n_mfcc"])
+    features = rng.uniform(20, 40, (96, 40, len(names))).astype(np.float16)
+    features[np.arange(96), :, 3 * labels] += 30
+    clips = Clips(
+        emotions=[("anger", "disgust", "fear", "happiness", "neutral", "sadness")[i] for i in labels],
+        actors=np.repeat(np.arange(8), 12),
+        votes=np.zeros((96, 6), int),
+        subsets=["train"] * 48 + ["validation"] * 24 + ["test"] * 24,
+        copy_sources=np.array([], int),
+        copy_transforms=[],
+    )
+    return features, clips
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def trained(experiment, *, progress: Progress, stop_after: int | None = None, epochs: int = 4):
+    """Train, keeping what is saved; optionally die after an epoch."""
+    saved = []
+
+    def save(state: Progress) -> None:
+        saved.append(Progress(list(state.history), list(state.variables), list(state.best)))
+        if len(state.history) == stop_after:
+            raise Killed
+
+    try:
+        params = tiny_params({"train_cnn1d.epochs": epochs})
+        model, history = train("cnn1d", *experiment, params, progress=progress, save=save, report=lambda _: None)
+    except Killed:
+        return None, None, saved
+    return model, history, saved
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(experiment):
+    whole, history, _ = trained(experiment, progress=Progress())
+    _, _, saved = trained(experiment, progress=Progress(), stop_after=2)
+    resumed, resumed_history, after = trained(experiment, progress=saved[-1])
+    assert len(after) == 2
+    assert resumed_history == history
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_statistics_in_the_network_are_those_of_training_rows_alone(experiment):
+    features, clips = experiment
+    changed = features.copy()
+    changed[48:] += 10  # validation and test
+    means = []
+    for given in (features, changed):
+        model, _, _ = trained((given, clips), progress=Progress(), epochs=1)
+        means.append(np.asarray(model.get_layer("standardize").mean))
+    np.testing.assert_array_equal(*means)
+
+
+def test_the_network_learns_and_its_file_predicts_the_same(experiment, tmp_path):
+    features, clips = experiment
+    off = {f"training.on_the_fly.{key}": 0 for key in ("mel_masks", "time_masks", "mixup_alpha", "max_warp")}
+    params = tiny_params({"train_cnn1d.epochs": 25, **off})
+    model, history = train(
+        "cnn1d", features, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None
+    )
+    assert max(row["validation_uar"] for row in history) > 0.6
+    probabilities = predict("cnn1d", model, features, clips, params)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    for name in ("a.keras", "b.keras"):
+        io.write_model(tmp_path / name, model)
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    loaded = io.read_model(tmp_path / "a.keras")
+    np.testing.assert_allclose(predict("cnn1d", loaded, features, clips, params), probabilities, atol=1e-6)
+
+
+def test_training_stops_when_validation_no_longer_rises(experiment):
+    features, clips = experiment
+    noise = np.random.default_rng(0).permutation(features[..., ::-1])
+    params = tiny_params({"train_cnn1d.epochs": 40, "train_cnn1d.patience_epochs": 2})
+    _, history = train("cnn1d", noise, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None)
+    scores = [row["validation_uar"] for row in history]
+    assert len(history) < 40
+    assert len(history) - 1 - int(np.argmax(scores)) == 2

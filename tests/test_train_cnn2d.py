@@ -1,0 +1,27 @@
+import csv
+
+import numpy as np
+import pytest
+
+import ser.layers  # noqa: F401  known to the model's file
+from ser import io
+from ser.emotions import EMOTIONS
+from ser.training import predict_probabilities
+
+
+@pytest.mark.pipeline
+def test_the_model_on_disk_gives_the_probabilities_that_were_scored(finished):
+    rows = io.open_array(finished.folder / "data" / "spectrograms.npy")
+    predictions = io.read_parquet(finished.folder / "data" / "predictions.parquet")
+    expected = predictions[[f"cnn2d_{emotion}" for emotion in EMOTIONS]].to_numpy()
+    model = io.read_model(finished.folder / "models" / "cnn2d.keras")
+    given = predict_probabilities(model, rows[: len(predictions)])
+    np.testing.assert_allclose(given, expected, atol=1e-5)
+
+
+@pytest.mark.pipeline
+def test_learning_curves_have_a_row_an_epoch(finished):
+    with open(finished.folder / "metrics" / "cnn2d_history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert all(0 <= float(row["validation_uar"]) <= 1 for row in rows)
