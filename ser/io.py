@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -207,7 +208,8 @@ def read_arrays(path: str | Path) -> dict[str, list[NDArray]]:
 def write_model(path: str | Path, model) -> None:
     """Save a Keras model as a ``.keras`` archive whose bytes depend on the model alone.
 
-    Keras writes the date into the archive; it is set to the first that ZIP knows.
+    Keras writes the date and the memory addresses of shared objects into the archive. The date is
+    set to the first that ZIP knows; the objects are numbered in the order of their appearance.
     """
     archive = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
@@ -218,9 +220,20 @@ def write_model(path: str | Path, model) -> None:
                 content = source.read(name)
                 if name == "metadata.json":
                     content = json.dumps(json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}).encode()
+                elif name == "config.json":
+                    content = _number_shared_objects(content)
                 target.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content)
     with replacing(path) as file:
         file.write(archive.getvalue())
+
+
+def _number_shared_objects(config: bytes) -> bytes:
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'(?<="shared_object_id": )\d+',
+        lambda match: str(numbers.setdefault(match.group(), len(numbers))).encode(),
+        config,
+    )
 
 
 def read_model(path: str | Path):

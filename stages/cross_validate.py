@@ -10,17 +10,21 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from ser import io
 from ser.experiment import Clips, chosen_columns, predict, train
+from ser.metrics import classifier_metrics
 from ser.params import Params, load
 from ser.partitions import divide
+from ser.summary import summarise
 from ser.training import predict_probabilities
 from ser.training_data import prepare_test, speaker_statistics
-from stages.console import run
+from stages.console import run as run_stage
 from stages.network import FEATURES, read_clips
 from stages.resume import Checkpoint, run_key
 
@@ -161,6 +165,34 @@ def train_missing(runs: list[Run], params: Params, jobs: int) -> int:
     return len(missing)
 
 
+def summary_of(runs: list[Run], params: Params) -> dict:
+    """What a study found: each classifier's mean and spread, every training, and what it was run with."""
+    clips = read_clips()
+    found: dict[str, list[dict]] = {"cnn1d": [], "cnn2d": [], "fusion": []}
+    for fold, seed in dict.fromkeys((run.fold, run.seed) for run in runs):
+        pair = [run for run in runs if (run.fold, run.seed) == (fold, seed)]
+        given = {run.network: io.read_arrays(RUNS / f"{run.name}.npz")["probabilities"][0] for run in pair}
+        given["fusion"] = (given["cnn1d"] + given["cnn2d"]) / 2
+        for name, probabilities in given.items():
+            metrics = classifier_metrics(
+                probabilities,
+                clips.labels(),
+                clips.actors,
+                clips.votes,
+                np.array(division(pair[0], params)),
+                settings=pair[0].settings(params),
+                seed=params.evaluate.seed,
+                bootstrap_samples=params.evaluate.bootstrap_samples,
+            )
+            found[name].append({"fold": fold, "seed": seed} | metrics)
+    return {
+        "date": date.today().isoformat(),
+        "versions": {package: version(package) for package in ("keras", "tensorflow", "numpy", "scikit-learn")},
+        "params": runs[0].settings(params).model_dump(),
+        "classifiers": {name: summarise(trainings) | {"trainings": trainings} for name, trainings in found.items()},
+    }
+
+
 def cross_validate() -> str:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once; more than one is for a GPU")
@@ -173,8 +205,10 @@ def cross_validate() -> str:
         train_run(chosen, params)
         return f"{chosen.name} trained"
     trained = train_missing(runs, params, options.jobs)
+    for study in dict.fromkeys(run.study for run in runs):
+        io.write_json(f"results/crema-d/{study}.json", summary_of([r for r in runs if r.study == study], params))
     return f"{trained} runs trained, {len(runs) - trained} taken from {RUNS}"
 
 
 if __name__ == "__main__":
-    run(cross_validate)
+    run_stage(cross_validate)
