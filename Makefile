@@ -1,5 +1,6 @@
 # make repro  set up, and run the pipeline on the demo corpus
 # make test   set up, and run the tests
+# make cross-validate  train every fold and study on corpus.dir, which should be CREMA-D
 # Set-up happens once: it is repeated only when requirements.lock changes.
 
 PYTHON ?= python3
@@ -29,6 +30,7 @@ format: $(STAMP)
 	ruff format .
 
 cross-validate: $(STAMP)
+	dvc repro augment features_1d spectrograms
 	python -m stages.cross_validate
 
 $(STAMP): requirements.lock

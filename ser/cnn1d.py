@@ -30,7 +30,7 @@ def cnn1d(
     for index in range(blocks):
         x = _bottleneck(x, spatial_dropout=spatial_dropout, name=f"block{index + 1}")
         if index == blocks // 2 - 1:
-            x = layers.MaxPooling1D(2, name="pool")(x)
+            x = layers.MaxPooling1D(2, padding="same", name="pool")(x)
     x = AttentiveStatisticsPooling(width // 4, name="statistics")(x)
     outputs = classifier(x, units=width, dropout=dropout, classes=len(EMOTIONS))
     return keras.Model(inputs, outputs, name="cnn1d")

@@ -12,7 +12,8 @@ from ser.errors import InputError
 
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 LEVELS = ("LO", "MD", "HI", "XX")
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
+AUDIO_SUFFIXES = (".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".ogg", ".opus", ".rf64", ".w64", ".wav")
+MAX_PEAK = 64.0  # times full scale; float files above it hold integers, not sound
 VOICE_ONLY_IDS = range(100001, 200001)  # rows of tabulatedVotes.csv; 2..... saw the face, 3..... both
 
 
@@ -60,7 +61,7 @@ def check_samples(
 
     Raises
     ------
-    InputError : NaN or infinite samples, digital silence, too short, too long
+    InputError : NaN, infinite or far too large samples, digital silence, too short, too long
     """
     duration_seconds = len(samples) / sample_rate
     if duration_seconds < min_duration_seconds:
@@ -73,6 +74,9 @@ def check_samples(
         )
     if not np.isfinite(samples).all():
         raise InputError(f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite")
+    peak = np.abs(samples).max()
+    if peak > MAX_PEAK:
+        raise InputError(f"samples up to {peak:.4g} times full scale: divide them, so that full scale is 1")
     if not np.any(samples):
         raise InputError("digital silence: every sample is 0")
 
@@ -90,21 +94,31 @@ def find_contradictions(clips: list[dict]) -> dict[str, str]:
     Byte-identical sound under two labels says nothing of either: both go. Under one label, the
     first by name stays.
 
+    A clip under two endings stays once as well.
+
     Parameters
     ----------
-    clips : dicts with ``clip``, ``emotion`` and ``fingerprint``
+    clips : dicts with ``file``, ``clip``, ``emotion`` and ``fingerprint``
+
+    Returns
+    -------
+    the reason for each ``file``
     """
     same: dict[str, list[dict]] = {}
-    for clip in clips:
-        same.setdefault(clip["fingerprint"], []).append(clip)
+    named: dict[str, str] = {}
     reasons = {}
+    for clip in sorted(clips, key=lambda clip: clip["file"]):
+        first = named.setdefault(clip["clip"], clip["file"])
+        if first != clip["file"]:
+            reasons[clip["file"]] = f"the same clip as {first} under another ending"
+        else:
+            same.setdefault(clip["fingerprint"], []).append(clip)
     for group in same.values():
-        group = sorted(group, key=lambda clip: clip["clip"])
         if len({clip["emotion"] for clip in group}) > 1:
             names = ", ".join(clip["clip"] for clip in group)
-            reasons |= {clip["clip"]: f"the same sound under two labels: {names}" for clip in group}
+            reasons |= {clip["file"]: f"the same sound under two labels: {names}" for clip in group}
         else:
-            reasons |= {clip["clip"]: f"the same sound as {group[0]['clip']}" for clip in group[1:]}
+            reasons |= {clip["file"]: f"the same sound as {group[0]['clip']}" for clip in group[1:]}
     return reasons
 
 
@@ -139,7 +153,7 @@ def demographics(rows: list[dict]) -> dict[int, dict]:
     try:
         return {
             int(row["ActorID"]): {
-                "age": int(row["Age"]),
+                "age": int(row["Age"]) if row["Age"].strip() else None,
                 "sex": row["Sex"].lower(),
                 "race": row["Race"],
                 "ethnicity": row["Ethnicity"],

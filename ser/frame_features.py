@@ -111,9 +111,12 @@ def fundamental_frequency(
     voiced), each of shape ``(..., frames)``. Both are 0 in a silent frame.
     """
     shortest, longest = int(sample_rate / fmax_hz), int(np.ceil(sample_rate / fmin_hz))
+    if not 0 < fmin_hz < fmax_hz <= sample_rate / 2:
+        raise InputError(f"Pitch range {fmin_hz} to {fmax_hz} Hz: expected pitch_fmin_hz < pitch_fmax_hz.")
     if not 1 <= shortest < longest <= frame_length // 2:
         raise InputError(
-            f"Pitch range {fmin_hz} to {fmax_hz} Hz needs frames of at least {2 * longest} samples; got {frame_length}."
+            f"Pitch range {fmin_hz} to {fmax_hz} Hz needs a pitch_frame_length of at least {2 * longest} samples; "
+            f"got {frame_length}."
         )
     window = np.hanning(frame_length).astype(np.float32)
     n_fft = scipy.fft.next_fast_len(frame_length + longest, real=True)

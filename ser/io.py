@@ -5,6 +5,7 @@ a name never stands for half a file.
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from ser.errors import InputError
 
 GIT_LFS_MARK = b"version https://git-lfs"
+LFS_ADVICE = "a Git LFS pointer instead of the file; run 'git lfs pull' in its repository"
 
 
 @contextmanager
@@ -110,9 +112,19 @@ def write_csv(path: str | Path, rows: list[dict], *, columns: list[str]) -> None
 
 
 def read_csv(path: str | Path) -> list[dict]:
-    """Read a CSV file as a list of ``{column: text}``."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+    """Read a CSV file as a list of ``{column: text}``.
+
+    Raises
+    ------
+    InputError : a Git LFS pointer, or not UTF-8
+    """
+    content = Path(path).read_bytes()
+    if content.startswith(GIT_LFS_MARK):
+        raise InputError(f"{path}: {LFS_ADVICE}")
+    try:
+        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error}). Save it as UTF-8.") from error
 
 
 def write_parquet(path: str | Path, table) -> None:
@@ -185,7 +197,7 @@ def _why_unreadable(source: str | Path | io.BytesIO, error: Exception) -> str:
         return "an empty file"
     with open(path, "rb") as file:
         if file.read(len(GIT_LFS_MARK)) == GIT_LFS_MARK:
-            return "a Git LFS pointer instead of the recording; run 'git lfs pull' in its repository"
+            return LFS_ADVICE
     return f"not a sound file that libsndfile reads ({str(error).rstrip('.')}; {size} bytes)"
 
 
@@ -245,6 +257,13 @@ def read_model(path: str | Path):
 
     _require(path)
     return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def hash_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes."""
+    _require(path)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

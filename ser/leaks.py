@@ -27,7 +27,9 @@ def check_split(
         leaking = [value for value, found in subsets_of.items() if len(found) > 1]
         if leaking:
             shown = ", ".join(f"{value} in {' and '.join(sorted(subsets_of[value]))}" for value in leaking[:3])
-            raise InputError(f"Leak: {len(leaking)} {kind}(s) in two subsets: {shown}. Mend data/split.parquet.")
+            raise InputError(
+                f"Leak: {len(leaking)} {kind}(s) in two subsets: {shown}. 'dvc repro --force split' divides anew."
+            )
 
 
 def check_copies(copy_sources: list[int], subsets: list[str]) -> None:

@@ -8,7 +8,7 @@ from ser.scores import accuracy as accuracy_of
 from ser.scores import confusion, rounded, score, score_listeners
 from ser.scores import unweighted_average_recall as uar_of
 
-AGE_BANDS = ((0, 29, "20-29"), (30, 39, "30-39"), (40, 49, "40-49"), (50, 200, "50 and over"))
+AGE_BANDS = ((0, 19, "under 20"), (20, 29, "20-29"), (30, 39, "30-39"), (40, 49, "40-49"), (50, 200, "50 and over"))
 GROUPS = ("sex", "age_band", "race", "sentence", "level", "actor")
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ser.errors import InputError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -53,9 +54,9 @@ class Split(Block):
 
     protocol: Literal["speaker", "audeering", "tfds", "evar", "nkululeko", "emo-superb", "clip"]
     fold: Annotated[int, Field(ge=1, le=5)]
-    train_fraction: Fraction
-    validation_fraction: Fraction
-    test_fraction: Fraction
+    train_fraction: Share
+    validation_fraction: Share
+    test_fraction: Share
     seed: Seed
 
     @model_validator(mode="after")
@@ -94,7 +95,7 @@ class Preprocess(Block):
     """From a recording to a signal of fixed length."""
 
     sample_rate: Annotated[int, Field(ge=4000, le=192000)]
-    duration_seconds: Annotated[float, Field(gt=0, le=60)]
+    duration_seconds: Annotated[float, Field(ge=0.1, le=60)]
     spectral_subtraction: SpectralSubtraction
     remove_silence: RemoveSilence
     preemphasis: Fraction
@@ -114,7 +115,7 @@ class Augment(Block):
 class Spectrograms(Block):
     """The log-mel spectrogram."""
 
-    n_fft: Annotated[int, Field(ge=16)]
+    n_fft: Annotated[int, Field(ge=16, multiple_of=2)]
     hop_length: Count
     n_mels: Count
     fmin_hz: NonNegative
@@ -126,7 +127,7 @@ class Features1d(Spectrograms):
 
     n_mfcc: Count
     sub_frames: Annotated[int, Field(ge=2)]
-    pitch_frame_length: Count
+    pitch_frame_length: Annotated[int, Field(ge=16, multiple_of=2)]
     pitch_fmin_hz: Positive
     pitch_fmax_hz: Positive
 

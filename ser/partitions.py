@@ -95,7 +95,7 @@ def divide(
     if empty:
         raise InputError(
             f"split.protocol {protocol!r} leaves {' and '.join(empty)} without a clip of this corpus "
-            f"({len(set(actors.tolist()))} actors). Use split.protocol: speaker, or the whole corpus."
+            f"({len(set(actors.tolist()))} actors). Use split.protocol: speaker, or a corpus with more actors."
         )
     return subsets
 
@@ -118,6 +118,8 @@ def published_partition(protocol: str, fold: int) -> dict[int, str]:
 def _counts(total: int, fractions: dict[str, float]) -> dict[str, int]:
     """Whole parts of ``total`` near the fractions, none empty if ``total`` allows."""
     wanted = {subset: max(1, round(fractions[subset] * total)) for subset in SUBSETS[1:]}
+    while sum(wanted.values()) >= total:  # the larger gives, so that one is left to train
+        wanted[max(wanted, key=wanted.get)] -= 1
     return {"train": total - sum(wanted.values()), **wanted}
 
 

@@ -39,7 +39,7 @@ def compile_network(
     label_smoothing: float,
 ) -> None:
     """AdamW (Loshchilov and Hutter 2019) under a linear warm-up and a cosine decay over ``steps``."""
-    warmup = round(warmup_fraction * steps)
+    warmup = min(round(warmup_fraction * steps), steps - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         learning_rate / 25 if warmup else learning_rate,
         decay_steps=steps - warmup,
@@ -88,9 +88,10 @@ def fit(
         start = time.perf_counter()
         row, waiting = _train_epoch(model, batches, epoch=len(history))
         row |= _validate(model, *validation)
+        row = {key: round(float(value), 5) for key, value in row.items()} | {"epoch": len(history) + 1}
         if row["validation_uar"] > max((past["validation_uar"] for past in history), default=-1):
             best = model.get_weights()
-        history.append({key: round(float(value), 5) for key, value in row.items()} | {"epoch": row["epoch"]})
+        history.append(row)
         save(Progress(history, [np.asarray(v) for v in _variables(model)], best))
         report(
             f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; validation loss "

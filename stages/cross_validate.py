@@ -1,7 +1,8 @@
 """Cross-validation: every training that the results table rests on, each cached and resumable.
 
 ``python -m stages.cross_validate`` trains what is missing and writes ``results/crema-d/``. It reads
-the features that the pipeline wrote, and ``params.yaml``. ``--jobs`` trains several at once, for a GPU.
+the features that the pipeline wrote, and ``params.yaml``; ``make cross-validate`` brings them up to
+date. ``--jobs`` trains several at once, for a GPU.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import numpy as np
 
 from ser import io
 from ser.experiment import Clips, chosen_columns, predict, train
+from ser.leaks import check_split
 from ser.metrics import classifier_metrics
 from ser.params import Params, load
 from ser.partitions import divide
@@ -77,9 +80,10 @@ def plan() -> list[Run]:
 def division(run: Run, params: Params) -> list[str]:
     """Subset of every clip under the run's protocol."""
     index, split = io.read_parquet("data/clips.parquet"), run.settings(params).split
-    return divide(
-        index["clip"].tolist(),
-        index["actor"].to_numpy(),
+    clips, actors = index["clip"].tolist(), index["actor"]
+    subsets = divide(
+        clips,
+        actors.to_numpy(),
         index["emotion"].tolist(),
         index["sex"].tolist(),
         protocol=split.protocol,
@@ -87,11 +91,19 @@ def division(run: Run, params: Params) -> list[str]:
         fractions=split.fractions(),
         seed=split.seed,
     )
+    check_split(clips, actors.tolist(), index["fingerprint"].tolist(), subsets, protocol=split.protocol)
+    return subsets
 
 
 def key_of(run: Run, params: Params) -> str:
     """What a finished run must have been trained with to count."""
-    return run_key(run.name, run.settings(params).model_dump_json())
+    return run_key(run.name, run.settings(params).model_dump_json(), hash_features(run.network))
+
+
+@cache
+def hash_features(network: str) -> str:
+    """Hash of what a network reads, computed once."""
+    return io.hash_file(FEATURES[network])
 
 
 def finished(run: Run, params: Params) -> bool:
@@ -195,9 +207,22 @@ def summary_of(runs: list[Run], params: Params) -> dict:
 
 def cross_validate() -> str:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at once; more than one is for a GPU")
-    parser.add_argument("--study", action="append", help="only this study, as emo-superb; may be repeated")
-    parser.add_argument("--train", metavar="RUN", help="train this run of the plan alone, and write no summary")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        choices=range(1, 65),
+        default=1,
+        metavar="N",
+        help="trainings at once; more than one is for a GPU",
+    )
+    studies = list(dict.fromkeys(run.study for run in plan()))
+    parser.add_argument("--study", action="append", choices=studies, help="only this study; may be repeated")
+    parser.add_argument(
+        "--train",
+        metavar="RUN",
+        choices=[run.name for run in plan()],
+        help="train this run of the plan alone, and write no summary",
+    )
     options, params = parser.parse_args(), load()
     runs = [run for run in plan() if options.study is None or run.study in options.study]
     if options.train:

@@ -54,7 +54,7 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
     test = subsets == "test"
     index["age_band"] = [age_band(None if np.isnan(age) else int(age)) for age in index["age"].astype(float)]
     groups = {group: index[group][test].tolist() for group in GROUPS}
-    recall_rows, group_table = [], []
+    group_table = []
     for name, given in probabilities.items():
         metrics = classifier_metrics(
             given,
@@ -70,17 +70,14 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
             for subset in ("train", "validation", "test"):
                 del metrics[subset]["calibration_error"]
         io.write_json(f"metrics/{name}.json", metrics)
-        recall_rows += [
-            {"classifier": name, "emotion": emotion, "recall": value}
-            for emotion, value in metrics["test"]["recall"].items()
-        ]
+        recalls = [{"emotion": emotion, "recall": value} for emotion, value in metrics["test"]["recall"].items()]
+        io.write_csv(f"metrics/{name}_recall.csv", recalls, columns=["emotion", "recall"])
         group_table += group_rows(name, given[test], actual[test], groups, clips.actors[test])
         decisions = [
             {"actual": EMOTIONS[a], "predicted": EMOTIONS[p]} for a, p in zip(actual, given.argmax(axis=1), strict=True)
         ]
         confusion_rows = [row for row, tested in zip(decisions, test, strict=True) if tested]
         io.write_csv(f"metrics/{name}_confusion.csv", confusion_rows, columns=["actual", "predicted"])
-    io.write_csv("metrics/recall.csv", recall_rows, columns=["classifier", "emotion", "recall"])
     io.write_csv("metrics/groups.csv", group_table, columns=list(group_table[0]))
     predictions = index[["clip", "actor", "emotion"]].assign(subset=clips.subsets)
     for name in ("cnn1d", "cnn2d", "fusion"):

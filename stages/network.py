@@ -4,7 +4,9 @@ from pathlib import Path
 
 from ser import io
 from ser.emotions import EMOTIONS
+from ser.errors import InputError
 from ser.experiment import Clips, train
+from ser.leaks import check_split
 from ser.params import load
 from stages.resume import Checkpoint, run_key
 
@@ -15,6 +17,17 @@ def read_clips() -> Clips:
     """Index, division and copies, as the stages before wrote them."""
     clips, split = io.read_parquet("data/clips.parquet"), io.read_parquet("data/split.parquet")
     copies = io.read_parquet("data/augmented.parquet")
+    if clips["clip"].tolist() != split["clip"].tolist():
+        raise InputError(
+            "data/split.parquet and data/clips.parquet list other clips. 'dvc repro --force split' mends it."
+        )
+    check_split(
+        clips["clip"].tolist(),
+        clips["actor"].tolist(),
+        clips["fingerprint"].tolist(),
+        split["subset"].tolist(),
+        protocol=load().split.protocol,
+    )
     return Clips(
         emotions=clips["emotion"].tolist(),
         actors=clips["actor"].to_numpy(),
@@ -28,7 +41,7 @@ def read_clips() -> Clips:
 def train_stage(network: str) -> str:
     """Train ``network`` and write its model and learning curves."""
     params, clips = load(), read_clips()
-    key = run_key(network, params.model_dump_json(), ",".join(clips.subsets))
+    key = run_key(network, params.model_dump_json(), ",".join(clips.subsets), io.hash_file(FEATURES[network]))
     checkpoint = Checkpoint(Path("models") / f".{network}.npz", key)
     model, history = train(
         network,

@@ -10,15 +10,26 @@ import ser
 from ser import io
 from ser.training import Progress
 
-TRAINING_MODULES = ("batches", "cnn1d", "cnn2d", "experiment", "layers", "on_the_fly", "training", "training_data")
+TRAINING_MODULES = (
+    "batches",
+    "cnn1d",
+    "cnn2d",
+    "experiment",
+    "layers",
+    "on_the_fly",
+    "training",
+    "training_data",
+    "scores",
+)
 
 
-def run_key(*parts: str | bytes) -> str:
-    """A hash of what decides a training: the given parts, the index of clips and the training code."""
+def run_key(*parts: str) -> str:
+    """A hash of what decides a training: the given parts, the clips and their copies, and the training code."""
     digest = hashlib.sha256()
-    files = [Path("data/clips.parquet"), *(Path(ser.__file__).parent / f"{name}.py" for name in TRAINING_MODULES)]
-    for part in [*parts, *(file.read_bytes() for file in files)]:
-        digest.update(part if isinstance(part, bytes) else part.encode())
+    data = [Path("data/clips.parquet"), Path("data/augmented.parquet")]
+    code = [Path(ser.__file__).parent / f"{name}.py" for name in TRAINING_MODULES]
+    for part in [*parts, *map(io.hash_file, data + code)]:
+        digest.update(part.encode())
     return digest.hexdigest()
 
 

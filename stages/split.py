@@ -32,8 +32,8 @@ def split() -> str:
     found = [row for row in checked if "reason" not in row]
     twins = corpus.find_contradictions(found)
     rejected = [row for row in checked if "reason" in row]
-    rejected += [{"file": row["file"], "reason": twins[row["clip"]]} for row in found if row["clip"] in twins]
-    clips = [row for row in found if row["clip"] not in twins]
+    rejected += [{"file": row["file"], "reason": twins[row["file"]]} for row in found if row["file"] in twins]
+    clips = [row for row in found if row["file"] not in twins]
     io.write_csv("data/rejected.csv", sorted(rejected, key=lambda row: row["file"]), columns=["file", "reason"])
     refuse_if_too_many(rejected, len(names), params.corpus.max_rejected_fraction)
 
@@ -116,7 +116,7 @@ def examine(path: Path, limits) -> dict:
 
 def refuse_if_too_many(rejected: list[dict], total: int, max_fraction: float) -> None:
     """Stop where the corpus is more broken than the user has said to accept."""
-    if len(rejected) > max_fraction * total:
+    if len(rejected) > max_fraction * total or len(rejected) == total:
         raise InputError(
             f"{len(rejected)} of {total} clips were rejected, more than corpus.max_rejected_fraction {max_fraction}. "
             f"data/rejected.csv has the reasons; the first: {rejected[0]['file']}: {rejected[0]['reason']}"

@@ -109,6 +109,14 @@ def test_too_many_rejected_clips_stop_the_run(project, corpus):
     fails(project, "1 of 73 clips were rejected, more than corpus.max_rejected_fraction 0.01")
 
 
+def test_a_corpus_of_bad_clips_alone_stops_even_where_all_may_be_rejected(project, corpus):
+    set_params(project.folder, {"corpus.max_rejected_fraction": 1.0})
+    for file in corpus.iterdir():
+        file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    fails(project, "72 of 72 clips were rejected")
+    fails(project, "git lfs pull")
+
+
 def test_a_missing_and_an_empty_folder_say_what_to_do(project):
     set_params(project.folder, {"corpus.dir": "data/nowhere"})
     fails(project, "no such folder. corpus.dir must hold AudioWAV/")

@@ -121,6 +121,7 @@ def test_files_that_are_no_sound_say_what_they_are(tmp_path):
         (np.full((16000, 1), np.nan, np.float32), "NaN or infinite"),
         (np.full((16000, 1), np.inf, np.float32), "NaN or infinite"),
         (np.zeros((16000, 1), np.float32), "digital silence"),
+        (np.full((16000, 1), 2e9, np.float32), "2e\\+09 times full scale"),
         (np.ones((320, 1), np.float32), "too short: 0.020 s"),
         (np.ones((16000 * 300, 1), np.float32), "too long: 300.0 s"),
     ],
@@ -128,6 +129,15 @@ def test_files_that_are_no_sound_say_what_they_are(tmp_path):
 def test_recordings_without_use_are_refused(samples, message):
     with pytest.raises(InputError, match=message):
         check_samples(samples, 16000, min_duration_seconds=0.3, max_duration_seconds=60.0)
+
+
+def test_tables_that_cannot_be_read_say_why(tmp_path):
+    (tmp_path / "a.csv").write_bytes("Name\nJosé\n".encode("latin-1"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        io.read_csv(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(InputError, match="git lfs pull"):
+        io.read_csv(tmp_path / "a.csv")
 
 
 def test_groups_of_arrays_come_back_in_order(tmp_path):

@@ -25,6 +25,7 @@ def test_the_projects_own_parameters_are_valid():
         ("preprocess.remove_silence.where", "middle", "'middle'"),
         ("split.test_fraction", 0.5, "sum to 1.3, not to 1"),
         ("split.protocol", "random", "'random'"),
+        ("features_1d.n_fft", 401, "features_1d.n_fft is 401"),
         ("split.fold", 6, "split.fold is 6"),
         ("split.seed", -1, "split.seed is -1"),
         ("training.learning_rate", "1e-3", "0.001"),

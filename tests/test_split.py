@@ -66,6 +66,15 @@ def test_emo_superb_tests_every_actor_once():
     assert sorted(tested) == list(range(1001, 1092))
 
 
+@pytest.mark.parametrize("fractions", [(0.01, 0.495, 0.495), (0.25, 0.375, 0.375), (0.98, 0.01, 0.01)])
+@pytest.mark.parametrize("count", [3, 4, 7])
+def test_no_subset_is_empty_whatever_the_fractions(fractions, count):
+    shares = dict(zip(("train", "validation", "test"), fractions, strict=True))
+    clips = clips_of(list(range(1, count + 1)))
+    subsets = divide(*clips.values(), protocol="speaker", fold=1, fractions=shares, seed=0)
+    assert set(subsets) == {"train", "validation", "test"}
+
+
 @given(st.integers(3, 40), st.integers(0, 1000))
 def test_speaker_keeps_actors_apart_for_any_corpus(count, seed):
     clips, subsets = divided(list(range(1, count + 1)), protocol="speaker", seed=seed)
@@ -157,15 +166,28 @@ def test_names_that_are_not_crema_ds_are_refused(name, message):
 
 def test_the_same_sound_under_two_labels_rejects_both_and_under_one_the_second():
     clips = [
-        {"clip": "a", "emotion": "anger", "fingerprint": "1"},
-        {"clip": "b", "emotion": "fear", "fingerprint": "1"},
-        {"clip": "c", "emotion": "fear", "fingerprint": "2"},
-        {"clip": "d", "emotion": "fear", "fingerprint": "2"},
-        {"clip": "e", "emotion": "fear", "fingerprint": "3"},
+        {"file": f"{clip}.wav", "clip": clip, "emotion": emotion, "fingerprint": fingerprint}
+        for clip, emotion, fingerprint in (
+            ("a", "anger", "1"),
+            ("b", "fear", "1"),
+            ("c", "fear", "2"),
+            ("d", "fear", "2"),
+            ("e", "fear", "3"),
+        )
     ]
     reasons = corpus.find_contradictions(clips)
-    assert sorted(reasons) == ["a", "b", "d"]
-    assert "a, b" in reasons["a"]
+    assert sorted(reasons) == ["a.wav", "b.wav", "d.wav"]
+    assert "a, b" in reasons["a.wav"]
+
+
+def test_a_clip_under_two_endings_stays_once():
+    clips = [
+        {"file": f"a.{ending}", "clip": "a", "emotion": "anger", "fingerprint": sound}
+        for ending, sound in (("wav", "1"), ("flac", "1"), ("mp3", "2"))
+    ]
+    reasons = corpus.find_contradictions(clips)
+    assert sorted(reasons) == ["a.mp3", "a.wav"]
+    assert "a.flac under another ending" in reasons["a.wav"]
 
 
 def test_votes_are_those_of_voice_only_listeners():
@@ -176,5 +198,7 @@ def test_votes_are_those_of_voice_only_listeners():
     assert corpus.listener_votes(rows) == {"x": [0, 1, 2, 3, 4, 5]}
     with pytest.raises(InputError, match="tabulatedVotes"):
         corpus.listener_votes([{"": "100001", "A": "many"}])
+    actor = {"ActorID": "1001", "Age": "", "Sex": "Female", "Race": "Asian", "Ethnicity": "Hispanic"}
+    assert corpus.demographics([actor])[1001]["age"] is None
     with pytest.raises(InputError, match="VideoDemographics"):
         corpus.demographics([{"ActorID": "1001"}])

@@ -150,6 +150,15 @@ def test_a_resumed_training_equals_an_uninterrupted_one(experiment):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_tied_best_epoch_is_the_first(experiment, monkeypatch):
+    """The weights that are kept are those of the epoch that the history names."""
+    monkeypatch.setattr("ser.training.unweighted_average_recall", lambda _: 1 / 3)
+    _, history, saved = trained(experiment, progress=Progress(), epochs=3)
+    assert [row["validation_uar"] for row in history] == [0.33333] * 3
+    for first, last in zip(saved[0].best, saved[-1].best, strict=True):
+        np.testing.assert_array_equal(first, last)
+
+
 def test_statistics_in_the_network_are_those_of_training_rows_alone(experiment):
     features, clips = experiment
     changed = features.copy()
