@@ -6,6 +6,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from ser.emotions import EMOTIONS
 from ser.training_data import sounding
 
 PERCENTILES = (5, 50, 95)
@@ -37,6 +38,20 @@ def build_baseline(seed: int) -> Pipeline:
     return make_pipeline(StandardScaler(), SVC(C=1.0, class_weight="balanced", random_state=seed))
 
 
-def certain(predicted: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """Decisions as probabilities of 0 and 1, for a classifier that gives none."""
-    return np.eye(classes, dtype=np.float32)[predicted]
+def predict_baseline(
+    features: NDArray, labels: NDArray[np.int64], *, train: list[int], seed: int
+) -> NDArray[np.float32]:
+    """Fit the baseline on the training rows and predict every row.
+
+    Parameters
+    ----------
+    features : shape ``(clips, frames, features)``
+    labels : emotion numbers ``(clips,)``
+
+    Returns
+    -------
+    shape ``(clips, emotions)``, of 0 and 1: the SVM decides without probabilities
+    """
+    rows = functionals(features)
+    decided = build_baseline(seed).fit(rows[train], labels[train]).predict(rows)
+    return np.eye(len(EMOTIONS), dtype=np.float32)[decided]

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from ser.emotions import EMOTIONS
-from ser.layers import AttentiveStatisticsPooling, Standardize, batch_norm, classifier, squeeze_excite
+from ser.layers import AttentiveStatisticsPooling, Standardize, classifier, squeeze_excite
 
 
 def cnn1d(
@@ -38,7 +38,7 @@ def cnn1d(
 
 def _convolution(x, channels: int, *, kernel: int, name: str, strides: int = 1, relu: bool = True):
     x = layers.Conv1D(channels, kernel, strides=strides, padding="same", use_bias=False, name=name)(x)
-    x = batch_norm(x, name=f"{name}_norm")
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x) if relu else x
 
 

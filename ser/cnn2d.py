@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from ser.emotions import EMOTIONS
-from ser.layers import AttentiveStatisticsPooling, Standardize, batch_norm, classifier, squeeze_excite
+from ser.layers import AttentiveStatisticsPooling, Standardize, classifier, squeeze_excite
 
 
 def cnn2d(
@@ -36,7 +36,7 @@ def cnn2d(
         )
     x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="frames")(x)
     x = layers.Conv1D(2 * width * 2 ** (stages - 1), 1, use_bias=False, name="mix")(x)
-    x = batch_norm(x, name="mix_norm")
+    x = layers.BatchNormalization(name="mix_norm")(x)
     x = layers.Activation("relu", name="mix_relu")(x)
     x = AttentiveStatisticsPooling(64, name="statistics")(x)
     outputs = classifier(x, units=128, dropout=dropout, classes=len(EMOTIONS))
@@ -45,7 +45,7 @@ def cnn2d(
 
 def _convolution(x, channels: int, *, kernel: int, name: str, strides: int = 1, relu: bool = True):
     x = layers.Conv2D(channels, kernel, strides=strides, padding="same", use_bias=False, name=name)(x)
-    x = batch_norm(x, name=f"{name}_norm")
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x) if relu else x
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ser.batches import Batches
 from ser.cnn1d import cnn1d
 from ser.cnn2d import cnn2d
+from ser.devices import training_scope
 from ser.emotions import EMOTIONS
 from ser.frame_features import feature_names, level_response
 from ser.training import (
@@ -156,18 +157,21 @@ def train(
         seed=own.seed,
         settings=settings.on_the_fly,
     )
+    shape = {"frames": rows.shape[1], "features": rows.shape[2]}
     make_reproducible(own.seed)
-    model = build(network, params, frames=rows.shape[1], features=rows.shape[2])
-    model.get_layer("standardize").mean.assign(fitted.mean)
-    model.get_layer("standardize").deviation.assign(fitted.deviation)
-    compile_network(
-        model,
-        steps=own.epochs * len(batches),
-        learning_rate=settings.learning_rate,
-        warmup_fraction=settings.warmup_fraction,
-        weight_decay=settings.weight_decay,
-        label_smoothing=settings.label_smoothing,
-    )
+    with training_scope(batches.batch_size):
+        model = build(network, params, **shape)
+        model.get_layer("standardize").mean.assign(fitted.mean)
+        model.get_layer("standardize").deviation.assign(fitted.deviation)
+        compile_network(
+            model,
+            epochs=own.epochs,
+            steps_per_epoch=len(batches),
+            learning_rate=settings.learning_rate,
+            warmup_fraction=settings.warmup_fraction,
+            weight_decay=settings.weight_decay,
+            label_smoothing=settings.label_smoothing,
+        )
     report(
         f"{network}: {model.count_params():,} parameters, {count_multiplications(model) / 1e6:.1f} million "
         f"multiplications a clip; {len(rows)} training rows, {len(validation)} validation clips"
@@ -182,10 +186,22 @@ def train(
         save=save,
         report=report,
     )
-    # The optimizer's state, twice the size of the network, ends here.
-    trained = build(network, params, frames=rows.shape[1], features=rows.shape[2])
+    # The optimizer's state, twice the size of the network, ends here, and so does half precision.
+    trained = build(network, params, **shape)
     trained.set_weights(model.get_weights())
     return trained, history
+
+
+def prepared(network: str, features: NDArray, clips: Clips, params) -> NDArray:
+    """What a network reads of every clip, never of a copy: ``(clips, frames, features)``, in memory."""
+    rows = list(range(len(clips.actors)))
+    return prepare_test(
+        features,
+        rows=rows,
+        columns=chosen_columns(network, params),
+        actors=clips.actors,
+        statistics=speakers(features, clips, network, params),
+    )
 
 
 def predict(network: str, model: keras.Model, features: NDArray, clips: Clips, params) -> NDArray[np.float32]:

@@ -67,16 +67,22 @@ def age_band(age: int | None) -> str:
     return next((name for low, high, name in AGE_BANDS if age is not None and low <= age <= high), "unknown")
 
 
-def group_rows(network: str, probabilities, actual, groups: dict[str, list], actors) -> list[dict]:
+def groups_of(index) -> dict[str, NDArray[np.str_]]:
+    """For each of ``GROUPS``, the value of every clip of ``clips.parquet``."""
+    bands = [age_band(None if np.isnan(age) else int(age)) for age in index["age"].astype(float)]
+    table = index.assign(age_band=bands)
+    return {group: table[group].astype(str).to_numpy(str) for group in GROUPS}
+
+
+def group_rows(network: str, probabilities, actual, groups: dict[str, NDArray[np.str_]], actors) -> list[dict]:
     """Accuracy and UAR of the test clips in every group of listeners' interest.
 
     Parameters
     ----------
-    groups : for each of ``GROUPS``, the value of every clip
+    groups : as ``groups_of`` gives them, of the same clips
     """
     predicted, rows = probabilities.argmax(axis=1), []
     for group, values in groups.items():
-        values = np.array([str(value) for value in values])
         for value in np.unique(values):
             chosen = values == value
             counts = confusion(actual[chosen], predicted[chosen])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.batches import Batches
+from ser.devices import predict_on_batch, train_on_batch
 from ser.emotions import EMOTIONS
 from ser.scores import confusion, unweighted_average_recall
 
@@ -32,13 +33,22 @@ class Progress:
 def compile_network(
     model: keras.Model,
     *,
-    steps: int,
+    epochs: int,
+    steps_per_epoch: int,
     learning_rate: float,
     warmup_fraction: float,
     weight_decay: float,
     label_smoothing: float,
 ) -> None:
-    """AdamW (Loshchilov and Hutter 2019) under a linear warm-up and a cosine decay over ``steps``."""
+    """AdamW (Loshchilov and Hutter 2019) under a linear warm-up and a cosine decay over all steps.
+
+    Batch normalisation averages its running statistics over about an epoch: over enough batches, and
+    over few enough that validation sees the statistics of now, on a small corpus too.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = float(np.clip(1 - 1 / steps_per_epoch, 0.9, 0.99))
+    steps = epochs * steps_per_epoch
     warmup = min(round(warmup_fraction * steps), steps - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         learning_rate / 25 if warmup else learning_rate,
@@ -106,7 +116,7 @@ def predict_probabilities(model: keras.Model, features: NDArray) -> NDArray[np.f
     """Probabilities ``(clips, emotions)`` of ``(clips, frames, features)``."""
     logits = np.concatenate(
         [
-            np.asarray(model.predict_on_batch(features[start : start + PREDICTION_BATCH].astype(np.float32)))
+            predict_on_batch(model, features[start : start + PREDICTION_BATCH].astype(np.float32))
             for start in range(0, len(features), PREDICTION_BATCH)
         ]
     )
@@ -129,7 +139,7 @@ def _train_epoch(model: keras.Model, batches: Batches, *, epoch: int) -> tuple[d
     start, waited, logs = time.perf_counter(), 0.0, []
     for batch, seconds in _prepared(batches, epoch):
         waited += seconds
-        logs.append(model.train_on_batch(*batch, return_dict=True))
+        logs.append(train_on_batch(model, batch))
     row = {"epoch": epoch + 1} | {key: np.mean([log[key] for log in logs]) for key in ("loss", "accuracy")}
     return row, waited / (time.perf_counter() - start)
 

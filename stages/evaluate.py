@@ -5,12 +5,11 @@ import time
 import numpy as np
 
 from ser import io
-from ser.baseline import build_baseline, certain, functionals
+from ser.baseline import predict_baseline
 from ser.emotions import EMOTIONS
-from ser.experiment import Clips, chosen_columns, predict, speakers
-from ser.metrics import GROUPS, age_band, classifier_metrics, group_rows
+from ser.experiment import Clips, predict, prepared
+from ser.metrics import classifier_metrics, group_rows, groups_of
 from ser.params import Params, load
-from ser.training_data import prepare_test
 from stages.console import rate, run
 from stages.network import FEATURES, read_clips
 
@@ -22,7 +21,10 @@ def evaluate() -> str:
         for network, path in FEATURES.items()
     }
     probabilities["fusion"] = (probabilities["cnn1d"] + probabilities["cnn2d"]) / 2
-    probabilities["baseline"] = predict_baseline(clips, params)
+    frames = prepared("cnn1d", io.open_array(FEATURES["cnn1d"]), clips, params)
+    probabilities["baseline"] = predict_baseline(
+        frames, clips.labels(), train=clips.rows("train"), seed=params.evaluate.seed
+    )
     index = io.read_parquet("data/clips.parquet")
     write_scores(probabilities, clips, index, params)
     lines = [
@@ -36,24 +38,11 @@ def evaluate() -> str:
     return f"{len(index)} clips in, {len(probabilities)} classifiers scored, {rate(len(index), start)}"
 
 
-def predict_baseline(clips: Clips, params: Params) -> np.ndarray:
-    """Fit the baseline on the training clips and predict every clip."""
-    features, rows = io.open_array(FEATURES["cnn1d"]), list(range(len(clips.actors)))
-    columns, statistics = chosen_columns("cnn1d", params), speakers(features, clips, "cnn1d", params)
-    summary = functionals(
-        prepare_test(features, rows=rows, columns=columns, actors=clips.actors, statistics=statistics)
-    )
-    labels, train = clips.labels(), clips.rows("train")
-    classifier = build_baseline(params.evaluate.seed).fit(summary[train], labels[train])
-    return certain(classifier.predict(summary), len(EMOTIONS))
-
-
 def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, params: Params) -> None:
     """Metrics for Git, and tables for plots: one row a test clip, an emotion, a group."""
     actual, subsets = clips.labels(), np.array(clips.subsets)
     test = subsets == "test"
-    index["age_band"] = [age_band(None if np.isnan(age) else int(age)) for age in index["age"].astype(float)]
-    groups = {group: index[group][test].tolist() for group in GROUPS}
+    groups = {group: values[test] for group, values in groups_of(index).items()}
     group_table = []
     for name, given in probabilities.items():
         metrics = classifier_metrics(

@@ -14,6 +14,7 @@ TRAINING_MODULES = (
     "batches",
     "cnn1d",
     "cnn2d",
+    "devices",
     "experiment",
     "layers",
     "on_the_fly",

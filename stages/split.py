@@ -42,23 +42,7 @@ def split() -> str:
         row |= actors.get(row["actor"], unknown)
         row |= dict(zip((f"votes_{e}" for e in EMOTIONS), votes.get(row["clip"], [0] * len(EMOTIONS)), strict=True))
     table = pd.DataFrame(clips).astype({"age": "Int64"})
-    subsets = divide(
-        table["clip"].tolist(),
-        table["actor"].to_numpy(),
-        table["emotion"].tolist(),
-        table["sex"].tolist(),
-        protocol=params.split.protocol,
-        fold=params.split.fold,
-        fractions=params.split.fractions(),
-        seed=params.split.seed,
-    )
-    check_split(
-        table["clip"].tolist(),
-        table["actor"].tolist(),
-        table["fingerprint"].tolist(),
-        subsets,
-        protocol=params.split.protocol,
-    )
+    subsets = divide_index(table, params.split)
     io.write_parquet("data/clips.parquet", table)
     io.write_parquet("data/split.parquet", pd.DataFrame({"clip": table["clip"], "subset": subsets}))
     listed = f" of {len(votes)} that tabulatedVotes.csv lists" if len(votes) > len(names) else ""
@@ -67,6 +51,23 @@ def split() -> str:
         f"{len(names)} clips in{listed}, {len(clips)} out ({shares}), {len(rejected)} rejected (data/rejected.csv), "
         f"{rate(len(names), start)}"
     )
+
+
+def divide_index(index: pd.DataFrame, settings) -> list[str]:
+    """Subset of every clip of the index under the parameters ``split``, checked for leaks."""
+    clips, actors = index["clip"].tolist(), index["actor"]
+    subsets = divide(
+        clips,
+        actors.to_numpy(),
+        index["emotion"].tolist(),
+        index["sex"].tolist(),
+        protocol=settings.protocol,
+        fold=settings.fold,
+        fractions=settings.fractions(),
+        seed=settings.seed,
+    )
+    check_split(clips, actors.tolist(), index["fingerprint"].tolist(), subsets, protocol=settings.protocol)
+    return subsets
 
 
 def list_files(folder: Path) -> list[str]:

@@ -100,8 +100,7 @@ def test_rows_to_score_keep_their_order(features):
     np.testing.assert_array_equal(rows, features[[3, 1]])
 
 
-@pytest.fixture(scope="module")
-def experiment() -> tuple[np.ndarray, Clips]:
+def separable_experiment() -> tuple[np.ndarray, Clips]:
     """Features in which the emotion raises one column, of 8 actors."""
     rng = np.random.default_rng(5)
     labels = np.tile(np.arange(6), 16)
@@ -117,6 +116,11 @@ def experiment() -> tuple[np.ndarray, Clips]:
         copy_transforms=[],
     )
     return features, clips
+
+
+@pytest.fixture(scope="module")
+def experiment() -> tuple[np.ndarray, Clips]:
+    return separable_experiment()
 
 
 class Killed(Exception):

@@ -1,0 +1,132 @@
+"""The runs of cross-validation: each trained once, kept in ``data/runs``, trained again when it no longer counts."""
+
+import platform
+import time
+from datetime import date
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import ser
+from ser import io
+from ser.baseline import predict_baseline
+from ser.devices import gpus, precision
+from ser.experiment import Clips, chosen_columns, predict, prepared, train
+from ser.params import Params
+from ser.studies import NETWORKS, Run
+from ser.training import predict_probabilities
+from ser.training_data import prepare_test, speaker_statistics
+from stages.network import FEATURES, read_clips
+from stages.resume import Checkpoint, run_key
+from stages.split import divide_index
+
+RUNS = Path("data/runs")
+ENROLLED_CLIPS = (1, 4, 16)
+# What decides a training, beside the clips, the features and the code.
+DECIDING_BLOCKS = {"split", "preprocess", "features_1d", "spectrograms", "training", "train_cnn1d", "train_cnn2d"}
+
+
+def features_of(run: Run) -> str:
+    """Path of the features that a run reads."""
+    return FEATURES[run.classifier if run.classifier in NETWORKS else "cnn1d"]
+
+
+def key_of(run: Run, params: Params) -> str:
+    """What a finished run must have been trained with to count."""
+    settings = run.settings(params).model_dump_json(include=DECIDING_BLOCKS)
+    code = io.hash_file(Path(ser.__file__).parent / "baseline.py") if run.classifier == "baseline" else ""
+    return run_key(run.name, settings, code, hash_once(features_of(run)))
+
+
+@cache
+def hash_once(path: str) -> str:
+    """Hash of a large file, computed once in a process."""
+    return io.hash_file(path)
+
+
+def describe(run: Run) -> dict:
+    """When, where and with what a finished run was trained."""
+    return io.read_json(RUNS / f"{run.name}.json")
+
+
+def finished(run: Run, params: Params) -> bool:
+    """Whether the run's files exist and were made with these parameters, clips and code."""
+    return (RUNS / f"{run.name}.json").exists() and describe(run)["key"] == key_of(run, params)
+
+
+def train_run(run: Run, params: Params) -> None:
+    """Train a run; keep its probabilities on every clip and, of a network, its model and learning curve."""
+    start, settings, stored = time.perf_counter(), run.settings(params), read_clips()
+    subsets = divide_index(io.read_parquet("data/clips.parquet"), settings.split)
+    clips = Clips(**{**vars(stored), "subsets": subsets})
+    features = io.open_array(features_of(run))
+    procedure = train_baseline if run.classifier == "baseline" else train_network
+    arrays, curve = procedure(run, features, clips, settings, key_of(run, params))
+    io.write_arrays(RUNS / f"{run.name}.npz", **arrays)
+    io.write_json(
+        RUNS / f"{run.name}.json",
+        {
+            "key": key_of(run, params),
+            "date": date.today().isoformat(),
+            "seconds": round(time.perf_counter() - start, 1),
+            "device": "GPU" if gpus() else "CPU",
+            "precision": precision(),
+            "versions": {"python": platform.python_version()}
+            | {package: version(package) for package in ("numpy", "keras", keras.backend.backend())},
+            "validation_uar": curve,
+        },
+    )
+
+
+def train_baseline(run: Run, features: np.ndarray, clips: Clips, params: Params, key: str):
+    """The baseline's decisions on every clip; it has no curve."""
+    frames = prepared("cnn1d", features, clips, params)
+    seed = params.evaluate.seed
+    return {"probabilities": [predict_baseline(frames, clips.labels(), train=clips.rows("train"), seed=seed)]}, []
+
+
+def train_network(run: Run, features: np.ndarray, clips: Clips, params: Params, key: str):
+    """A network's probabilities on every clip, and its validation UAR after each epoch."""
+    checkpoint = Checkpoint(RUNS / f".{run.name}.npz", key)
+    model, history = train(
+        run.classifier,
+        features,
+        clips,
+        params,
+        progress=checkpoint.read(),
+        save=checkpoint.write,
+        report=lambda line: print(f"{run.name}: {line}", flush=True),
+    )
+    arrays = {"probabilities": [predict(run.classifier, model, features, clips, params)]}
+    if params.training.speaker_normalization:
+        arrays |= enrolment(run, model, features, clips, params)
+    io.write_model(RUNS / f"{run.name}.keras", model)
+    checkpoint.remove()
+    return arrays, [row["validation_uar"] for row in history]
+
+
+def enrolment(run: Run, model, features: np.ndarray, clips: Clips, params: Params) -> dict[str, list[np.ndarray]]:
+    """Probabilities of test clips when a speaker's statistics come from n clips that are then not scored."""
+    test, columns = np.array(clips.rows("test")), chosen_columns(run.classifier, params)
+    raw = prepare_test(features, rows=test.tolist(), columns=columns, actors=clips.actors[test], statistics=None)
+    actors, rng, arrays = clips.actors[test], np.random.default_rng(run.fold), {}
+    order = rng.permutation(len(test))
+    rank = np.zeros(len(test), int)  # place of each clip among its actor's, in a random order
+    for actor in np.unique(actors):
+        own = order[actors[order] == actor]
+        rank[own] = np.arange(len(own))
+    for count in ENROLLED_CLIPS:
+        enrolled = rank < count
+        scored = np.flatnonzero(~enrolled)
+        rows = prepare_test(
+            raw,
+            rows=scored.tolist(),
+            columns=list(range(raw.shape[2])),
+            actors=actors[scored],
+            statistics=speaker_statistics(raw, actors, enrolled=enrolled),
+        )
+        arrays[f"enrolled{count}"] = [test[scored], predict_probabilities(model, rows)]
+    return arrays
