@@ -56,9 +56,8 @@ ROWS = {
 
 def run_experiment(name: str, settings: list[str]) -> None:
     """Let DVC run what the settings change, up to the trained 1D network."""
-    label = "ablation-" + name.replace(" ", "-").lower()
     changes = [argument for setting in settings for argument in ("--set-param", setting)]
-    done = subprocess.run(["dvc", "exp", "run", "--force", "--name", label, *changes, "train_cnn1d"])
+    done = subprocess.run(["dvc", "exp", "run", *changes, "train_cnn1d"])
     if done.returncode:
         raise InputError(f"'dvc exp run' of the row {name!r} failed with status {done.returncode}; see above.")
 
