@@ -1,6 +1,8 @@
 # make repro  set up, and run the pipeline on the demo corpus
 # make test   set up, and run the tests
 # make cross-validate  train every fold and study on corpus.dir, which should be CREMA-D
+# make ablation  what each step adds or costs, by 'dvc exp run'
+# make results  write the tables of README.md and docs/model_card.md from results/crema-d
 # Set-up happens once: it is repeated only when requirements.lock changes.
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test lint format cross-validate lock
+.PHONY: repro test lint format cross-validate ablation results lock
 .DEFAULT_GOAL := repro
 
 repro: $(STAMP)
@@ -33,11 +35,18 @@ cross-validate: $(STAMP)
 	dvc repro augment features_1d spectrograms
 	python -m stages.cross_validate
 
+ablation: $(STAMP)
+	python -m stages.ablate
+
+results: $(STAMP)
+	python -m stages.results
+
 $(STAMP): requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) found. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$($(PYTHON) --version) is too old; this project needs Python 3.11 or newer. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "make: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu install the package python3-venv."; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 # Versions for every supported Python, without index addresses. Needs uv.

@@ -158,9 +158,9 @@ def read_audio(source: str | Path | io.BytesIO) -> tuple[NDArray[np.float32], in
     """
     import soundfile
 
-    name = source if isinstance(source, str | Path) else "standard input"
+    name = _name_of(source)
     try:
-        with soundfile.SoundFile(source if not isinstance(source, Path) else str(source)) as file:
+        with soundfile.SoundFile(_rewound(source)) as file:
             announced, sample_rate = file.frames, file.samplerate
             samples = file.read(dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
@@ -172,6 +172,59 @@ def read_audio(source: str | Path | io.BytesIO) -> tuple[NDArray[np.float32], in
     if isinstance(source, str | Path):
         _refuse_cut_wav(Path(source))
     return samples, sample_rate
+
+
+def audio_length(source: str | Path | io.BytesIO) -> tuple[int, int]:
+    """Samples in each channel and sample rate in Hz, from the header alone.
+
+    Raises
+    ------
+    InputError : see ``read_audio``
+    """
+    import soundfile
+
+    try:
+        info = soundfile.info(_rewound(source))
+    except (OSError, soundfile.SoundFileError) as error:
+        raise InputError(f"{_name_of(source)}: {_why_unreadable(source, error)}") from error
+    if info.frames == 0:
+        raise InputError(f"{_name_of(source)}: holds no sample.")
+    return info.frames, info.samplerate
+
+
+def audio_blocks(source: str | Path | io.BytesIO, *, seconds: float = 20.0) -> Iterator[NDArray[np.float32]]:
+    """Decode a recording in consecutive blocks ``(samples, channels)``, so that memory does not grow with it.
+
+    Raises
+    ------
+    InputError : see ``read_audio``; for a file that is cut short when its end is reached
+    """
+    import soundfile
+
+    if isinstance(source, str | Path):
+        _refuse_cut_wav(Path(source))
+    try:
+        with soundfile.SoundFile(_rewound(source)) as file:
+            announced, seen = file.frames, 0
+            while len(block := file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True)):
+                seen += len(block)
+                yield block
+    except (OSError, soundfile.SoundFileError) as error:
+        raise InputError(f"{_name_of(source)}: {_why_unreadable(source, error)}") from error
+    if seen < announced:
+        raise InputError(f"{_name_of(source)}: cut short, {seen} of {announced} samples. Was the download finished?")
+
+
+def _rewound(source: str | Path | io.BytesIO):
+    """What libsndfile opens: a path as text, or a stream from its start."""
+    if isinstance(source, str | Path):
+        return str(source)
+    source.seek(0)
+    return source
+
+
+def _name_of(source: str | Path | io.BytesIO) -> str:
+    return str(source) if isinstance(source, str | Path) else "standard input"
 
 
 def _refuse_cut_wav(path: Path) -> None:
@@ -270,3 +323,21 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Write ``content`` as it is."""
     with replacing(path) as file:
         file.write(content)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a file."""
+    _require(path)
+    return Path(path).read_bytes()
+
+
+def find_files(folder: str | Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files below a folder with one of the suffixes (in lower case), in the order of their paths; hidden ones not."""
+    folder = Path(folder)
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )

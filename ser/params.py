@@ -190,9 +190,10 @@ class TrainCnn2d(Network):
 
 
 class Evaluate(Block):
-    """Intervals of the scores."""
+    """Intervals of the scores, and when an answer is 'not sure'."""
 
     bootstrap_samples: Annotated[int, Field(ge=100)]
+    not_sure_below: Fraction
     seed: Seed
 
 

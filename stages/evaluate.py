@@ -6,10 +6,12 @@ import numpy as np
 
 from ser import io
 from ser.baseline import predict_baseline
+from ser.calibration import answered, coverage_curve, fit_temperature, temper
 from ser.emotions import EMOTIONS
 from ser.experiment import Clips, predict, prepared
 from ser.metrics import classifier_metrics, group_rows, groups_of
 from ser.params import Params, load
+from ser.scores import calibration_error, rounded
 from stages.console import rate, run
 from stages.network import FEATURES, read_clips
 
@@ -58,6 +60,11 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
         if name == "baseline":  # it decides without probabilities
             for subset in ("train", "validation", "test"):
                 del metrics[subset]["calibration_error"]
+        if name == "fusion":
+            metrics["calibration"] = calibrate(given, actual, subsets, threshold=params.evaluate.not_sure_below)
+            tempered = temper(given[test], metrics["calibration"]["temperature"])
+            rows = coverage_curve(tempered, actual[test])
+            io.write_csv("metrics/coverage.csv", rows, columns=list(rows[0]))
         io.write_json(f"metrics/{name}.json", metrics)
         recalls = [{"emotion": emotion, "recall": value} for emotion, value in metrics["test"]["recall"].items()]
         io.write_csv(f"metrics/{name}_recall.csv", recalls, columns=["emotion", "recall"])
@@ -68,11 +75,28 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
         confusion_rows = [row for row, tested in zip(decisions, test, strict=True) if tested]
         io.write_csv(f"metrics/{name}_confusion.csv", confusion_rows, columns=["actual", "predicted"])
     io.write_csv("metrics/groups.csv", group_table, columns=list(group_table[0]))
+    tempered = temper(probabilities["fusion"], io.read_json("metrics/fusion.json")["calibration"]["temperature"])
     predictions = index[["clip", "actor", "emotion"]].assign(subset=clips.subsets)
-    for name in ("cnn1d", "cnn2d", "fusion"):
+    shown = {name: probabilities[name] for name in ("cnn1d", "cnn2d", "fusion")} | {"calibrated": tempered}
+    for name, given in shown.items():
         for column, emotion in enumerate(EMOTIONS):
-            predictions[f"{name}_{emotion}"] = probabilities[name][:, column]
+            predictions[f"{name}_{emotion}"] = given[:, column]
     io.write_parquet("data/predictions.parquet", predictions)
+
+
+def calibrate(given: np.ndarray, actual: np.ndarray, subsets: np.ndarray, *, threshold: float) -> dict:
+    """The temperature that validation asks for, and what it and the threshold do on validation and test."""
+    temperature = fit_temperature(given[subsets == "validation"], actual[subsets == "validation"])
+    found: dict = {"temperature": temperature, "threshold": threshold}
+    for subset in ("validation", "test"):
+        chosen = subsets == subset
+        tempered = temper(given[chosen], temperature)
+        found[subset] = {
+            "before": rounded(calibration_error(given[chosen], actual[chosen])),
+            "after": rounded(calibration_error(tempered, actual[chosen])),
+            "answered": answered(tempered, actual[chosen], threshold=threshold),
+        }
+    return found
 
 
 if __name__ == "__main__":

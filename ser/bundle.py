@@ -1,0 +1,126 @@
+"""A bundle: everything that an answer needs, in one file that is safe to open.
+
+A bundle is a ZIP archive of ``bundle.json`` and one ONNX file for each network. ``bundle.json`` holds
+the order of the emotions, the parameters of preprocessing and features, the temperature and the
+threshold, package versions, the corpus, the division, the metrics, and a hash of each network and of
+itself. Nothing in it is ever executed or unpickled.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from ser.emotions import EMOTIONS
+from ser.errors import InputError
+
+FORMAT, FORMAT_VERSION = "ser-bundle", 1
+NETWORKS = ("cnn1d", "cnn2d")
+LARGEST_BYTES = 200_000_000  # of any file inside; a small archive may unpack to a huge one
+# Packages that compute something between a recording and its answer.
+COMPUTING_PACKAGES = ("numpy", "scipy", "soxr", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle holds: its description and the ONNX bytes of each network."""
+
+    about: dict
+    networks: dict[str, bytes]
+
+
+def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Versions of the packages that are installed."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def pack(about: dict, networks: dict[str, bytes]) -> bytes:
+    """The bytes of a bundle; the same for the same content.
+
+    Parameters
+    ----------
+    about : description without the keys that this function adds: ``format``, ``format_version``,
+        ``emotions``, ``networks`` and ``hash``
+    networks : ONNX bytes by name
+    """
+    content = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "emotions": list(EMOTIONS),
+        "networks": {name: _hash(model) for name, model in networks.items()},
+        **about,
+    }
+    content["hash"] = _hash(_canonical(content))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        entries = {"bundle.json": json.dumps(content, indent=1).encode()}
+        for name, data in (entries | {f"{name}.onnx": model for name, model in networks.items()}).items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)
+    return packed.getvalue()
+
+
+def unpack(packed: bytes, *, name: str) -> Bundle:
+    """Open a bundle and check that it is whole.
+
+    Parameters
+    ----------
+    name : what a message calls it, as its path
+
+    Raises
+    ------
+    InputError : no bundle, one of another format, or one that was damaged or changed
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            large = [entry.filename for entry in archive.infolist() if entry.file_size > LARGEST_BYTES]
+            content = {} if large else {entry.filename: archive.read(entry) for entry in archive.infolist()}
+        about = json.loads(content.get("bundle.json", b"{}"))
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as error:
+        raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
+    if large:
+        raise InputError(f"{name}: {large[0]} unpacks to more than {LARGEST_BYTES} bytes; not opened.")
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise InputError(f"{name}: no bundle of this project. 'dvc repro' makes one, models/bundle.zip.")
+    if about.get("format_version") != FORMAT_VERSION:
+        raise InputError(
+            f"{name}: bundle format {about.get('format_version')!r}; this version of ser reads {FORMAT_VERSION}. "
+            f"Export it again, or install the version that made it."
+        )
+    networks = {network: content.get(f"{network}.onnx", b"") for network in NETWORKS}
+    stated = about.pop("hash", None)
+    if stated != _hash(_canonical(about)) or about.get("networks") != {
+        n: _hash(model) for n, model in networks.items()
+    }:
+        raise InputError(f"{name}: damaged or changed: its hashes do not match its content. Get it again.")
+    if about["emotions"] != list(EMOTIONS):
+        raise InputError(f"{name}: knows the emotions {about['emotions']}; this version of ser {list(EMOTIONS)}.")
+    return Bundle(about | {"hash": stated}, networks)
+
+
+def other_versions(about: dict) -> list[str]:
+    """A line for each computing package whose installed version is not the bundle's, patches apart."""
+    made_with = about["versions"]
+    return [
+        f"{package} {made_with[package]}, here {installed}"
+        for package, installed in installed_versions(COMPUTING_PACKAGES).items()
+        if package in made_with and made_with[package].split(".")[:2] != installed.split(".")[:2]
+    ]
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _canonical(content: dict) -> bytes:
+    return json.dumps(content, sort_keys=True).encode()

@@ -1,0 +1,81 @@
+"""Answers for files: one for each, whatever happened to the others."""
+
+import io as streams
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ser import io
+from ser.corpus import AUDIO_SUFFIXES
+from ser.errors import InputError
+from ser.recognizer import LONGEST_WHOLE_SECONDS, NoAnswer, Recognition, Recognizer
+
+STANDARD_INPUT = "-"
+# What the command ends with when a file has no answer.
+STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file: a recognition, or the kind of failure and its message."""
+
+    file: str
+    recognition: Recognition | None = None
+    kind: str = ""
+    message: str = ""
+
+
+def find_recordings(paths: list[str]) -> list[str]:
+    """Files as they are, and the recordings below folders.
+
+    Raises
+    ------
+    InputError : a folder without a recording
+    """
+    found = []
+    for path in paths:
+        if path == STANDARD_INPUT or not Path(path).is_dir():
+            found.append(path)
+            continue
+        below = io.find_files(path, AUDIO_SUFFIXES)
+        if not below:
+            raise InputError(f"{path}: holds no recording, none with a suffix of {' '.join(AUDIO_SUFFIXES)}.")
+        found += map(str, below)
+    return found
+
+
+def recognize_source(recognizer: Recognizer, source: str | streams.BytesIO) -> Recognition:
+    """The answer for a path or a stream; a long recording is read in blocks.
+
+    Raises
+    ------
+    InputError : unreadable; ``NoAnswer`` where it holds no answer
+    """
+    samples, sample_rate = io.audio_length(source)
+    if samples <= LONGEST_WHOLE_SECONDS * sample_rate:
+        return recognizer.recognize(*io.read_audio(source))
+    return recognizer.recognize_stream(io.audio_blocks(source), sample_rate, total_samples=samples)
+
+
+def recognize_file(recognizer: Recognizer, path: str, *, standard_input: bytes = b"") -> Outcome:
+    """The outcome for a path, or for the bytes of standard input where the path is ``-``."""
+    source = streams.BytesIO(standard_input) if path == STANDARD_INPUT else path
+    try:
+        return Outcome(path, recognize_source(recognizer, source))
+    except NoAnswer as error:
+        return Outcome(path, kind=error.kind, message=str(error))
+    except InputError as error:
+        message = str(error).removeprefix(f"{path}: ").removeprefix("standard input: ")
+        return Outcome(path, kind="unreadable", message=message)
+
+
+def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"") -> Iterator[Outcome]:
+    """The outcome of every path, in order, several being worked on at once."""
+
+    def outcome(path: str) -> Outcome:
+        return recognize_file(recognizer, path, standard_input=standard_input)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield from pool.map(outcome, paths)

@@ -1,0 +1,32 @@
+"""A bundle of both networks, for prediction without TensorFlow."""
+
+from ser import __version__, io
+from ser.bundle import COMPUTING_PACKAGES, NETWORKS, installed_versions, pack
+from ser.corpus import describe
+from ser.onnx import to_onnx
+from ser.params import load
+from stages.console import run
+
+METRICS = ("cnn1d", "cnn2d", "fusion", "baseline")
+
+
+def export() -> str:
+    params = load()
+    index = io.read_parquet("data/clips.parquet")
+    metrics = {name: io.read_json(f"metrics/{name}.json") for name in METRICS}
+    calibration = metrics["fusion"]["calibration"]
+    about = {
+        "corpus": describe(params.corpus.dir) | {"clips": len(index), "actors": index["actor"].nunique()},
+        "params": params.model_dump(),
+        "temperature": calibration["temperature"],
+        "threshold": calibration["threshold"],
+        "metrics": metrics,
+        "versions": {"ser": __version__} | installed_versions((*COMPUTING_PACKAGES, "keras", "tensorflow", "tf2onnx")),
+    }
+    packed = pack(about, {name: to_onnx(io.read_model(f"models/{name}.keras")) for name in NETWORKS})
+    io.write_bytes("models/bundle.zip", packed)
+    return f"{len(NETWORKS)} networks out, models/bundle.zip of {len(packed) / 1e6:.1f} MB"
+
+
+if __name__ == "__main__":
+    run(export)
