@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import sys
+from collections.abc import Iterator
 from importlib.resources import files
 
 from ser import __version__
@@ -25,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"ser: {error.filename or 'reading'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("ser: interrupted", file=sys.stderr)
         return 130
@@ -40,7 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ser {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_predict(commands)
+    _add_explain(commands)
     _add_info(commands)
+    _add_evaluate(commands)
     _add_completion(commands, parser)
     return parser
 
@@ -69,17 +75,13 @@ def _add_predict(commands) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from ser import answer_formats as formats
     from ser.predict import STANDARD_INPUT, STATUS, find_recordings, recognize_files
 
     paths = find_recordings(options.paths)
     recognizer = open_recognizer(options.model)
     given = sys.stdin.buffer.read() if STANDARD_INPUT in paths else b""
-    outcomes = recognize_files(recognizer, paths, standard_input=given)
-    if len(paths) > 20 and sys.stderr.isatty():
-        outcomes = tqdm(outcomes, total=len(paths), unit=" files", dynamic_ncols=True)
+    outcomes = with_progress(recognize_files(recognizer, paths, standard_input=given), total=len(paths))
     status, width = 0, formats.name_width(paths)
     writer = csv.DictWriter(sys.stdout, formats.CSV_COLUMNS, lineterminator="\n")
     if options.csv:
@@ -99,6 +101,33 @@ def _predict(options: argparse.Namespace) -> int:
     return status
 
 
+def _add_explain(commands) -> None:
+    command = commands.add_parser(
+        "explain",
+        help="draw what a recording's answer rests on",
+        description="Draw a recording's waveform, spectrogram, both networks' answers and what the 2D network looked "
+        "at. Of a long recording the window with the most certain answer is drawn.",
+    )
+    command.add_argument("file", metavar="FILE", help="a recording")
+    command.add_argument("-o", "--output", metavar="PNG", help="where to write (FILE's name with .png, in this folder)")
+    _add_model(command)
+    command.set_defaults(run=_explain)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from ser import io
+    from ser.explain import explain_recording
+
+    recognizer = open_recognizer(options.model)
+    picture, line = explain_recording(recognizer, options.file)
+    output = options.output or f"{Path(options.file).stem}.png"
+    io.write_bytes(output, picture)
+    print(f"{line}; {output}")
+    return 0
+
+
 def _add_info(commands) -> None:
     command = commands.add_parser(
         "info", help="describe the networks: corpus, figures, parameters, licence", description="Describe a bundle."
@@ -113,6 +142,33 @@ def _info(options: argparse.Namespace) -> int:
 
     about = open_bundle(options.model).about
     print(json.dumps(about, indent=1) if options.json else card(about))
+    return 0
+
+
+def _add_evaluate(commands) -> None:
+    from ser.corpora import FORMATS
+
+    command = commands.add_parser(
+        "evaluate",
+        help="score the networks on a corpus that they have never seen",
+        description="Score the networks on a corpus. Clips with other emotions than the six are left out and listed.",
+    )
+    command.add_argument("corpus", metavar="FOLDER", help="where the corpus is")
+    command.add_argument("--format", choices=FORMATS, default="crema-d", help="how it names its files (crema-d)")
+    command.add_argument("--json", action="store_true", help="print the scores as JSON")
+    _add_model(command)
+    command.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from ser.evaluation import as_text, evaluate_corpus, list_corpus
+    from ser.predict import recognize_files
+
+    listing = list_corpus(options.corpus, options.format)
+    paths = list(listing.utterances)
+    outcomes = with_progress(recognize_files(open_recognizer(options.model), paths), total=len(paths))
+    found = evaluate_corpus(listing, outcomes)
+    print(json.dumps(found, indent=1) if options.json else as_text(found))
     return 0
 
 
@@ -132,6 +188,15 @@ def _completion(parser: argparse.ArgumentParser, shell: str) -> int:
 
     print(shtab.complete(parser, shell))
     return 0
+
+
+def with_progress(outcomes: Iterator, *, total: int) -> Iterator:
+    """The outcomes, with a bar on a terminal where there are many."""
+    if total <= 20 or not sys.stderr.isatty():
+        return outcomes
+    from tqdm import tqdm
+
+    return tqdm(outcomes, total=total, unit=" files", dynamic_ncols=True)
 
 
 def open_bundle(path: str | None):

@@ -28,19 +28,6 @@ class ClipName:
     level: str
 
 
-CREMA_D = {
-    "name": "CREMA-D (Cao, Cooper, Keutmann, Gur, Nenkova and Verma, 2014)",
-    "licence": "trained on CREMA-D, which is made available under the Open Database License 1.0, its contents under "
-    "the Database Contents License 1.0: https://github.com/CheyneyComputerScience/CREMA-D",
-}
-DEMO = {"name": "demo corpus (synthetic)", "licence": "trained on synthetic sounds alone; answers mean nothing"}
-
-
-def describe(folder: str) -> dict[str, str]:
-    """Name and licence of the corpus in a folder, for what is trained on it."""
-    return DEMO if folder.rstrip("/").endswith("data/demo") else CREMA_D
-
-
 def parse_name(path: str) -> ClipName:
     """Read a clip's name.
 

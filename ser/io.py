@@ -215,6 +215,15 @@ def audio_blocks(source: str | Path | io.BytesIO, *, seconds: float = 20.0) -> I
         raise InputError(f"{_name_of(source)}: cut short, {seen} of {announced} samples. Was the download finished?")
 
 
+def read_audio_part(source: str | Path, start_seconds: float, end_seconds: float) -> tuple[NDArray[np.float32], int]:
+    """Decode a stretch of a recording: samples ``(samples, channels)`` and the sample rate in Hz."""
+    import soundfile
+
+    _, sample_rate = audio_length(source)
+    first, last = round(start_seconds * sample_rate), round(end_seconds * sample_rate)
+    return soundfile.read(str(source), start=first, stop=last, dtype="float32", always_2d=True)
+
+
 def _rewound(source: str | Path | io.BytesIO):
     """What libsndfile opens: a path as text, or a stream from its start."""
     if isinstance(source, str | Path):

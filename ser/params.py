@@ -30,6 +30,7 @@ class Corpus(Block):
     """Where the recordings are, and which of them can be used."""
 
     dir: Annotated[str, Field(min_length=1)]
+    format: Literal["crema-d", "ravdess", "tess", "emodb", "table"]
     min_duration_seconds: Positive
     max_duration_seconds: Positive
     max_rejected_fraction: Fraction

@@ -132,11 +132,12 @@ class Recognizer:
     def network_probabilities(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, NDArray]:
         """Probabilities ``(clips, emotions)`` of each network, from what ``features`` gives."""
         inputs = {"cnn1d": frames[..., self.columns], "cnn2d": mels}
-        return {name: self._run(name, np.ascontiguousarray(given)) for name, given in inputs.items()}
+        return {name: self.probabilities_of(name, given) for name, given in inputs.items()}
 
-    def _run(self, name: str, given: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities_of(self, name: str, given: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities ``(clips, emotions)`` of one network from its own input ``(clips, frames, columns)``."""
         session = self.sessions[name]
-        logits = session.run(None, {session.get_inputs()[0].name: given})[0]
+        logits = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(given)})[0]
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 

@@ -2,7 +2,7 @@
 
 from ser import __version__, io
 from ser.bundle import COMPUTING_PACKAGES, NETWORKS, installed_versions, pack
-from ser.corpus import describe
+from ser.corpora import describe
 from ser.onnx import to_onnx
 from ser.params import load
 from stages.console import run
@@ -16,7 +16,8 @@ def export() -> str:
     metrics = {name: io.read_json(f"metrics/{name}.json") for name in METRICS}
     calibration = metrics["fusion"]["calibration"]
     about = {
-        "corpus": describe(params.corpus.dir) | {"clips": len(index), "actors": index["actor"].nunique()},
+        "corpus": describe(params.corpus.dir, params.corpus.format)
+        | {"clips": len(index), "actors": index["actor"].nunique()},
         "params": params.model_dump(),
         "temperature": calibration["temperature"],
         "threshold": calibration["threshold"],

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ser import io
+from ser.corpora import FORMATS
 from ser.parallel import map_chunks
 from ser.params import load
 from ser.preprocessing import preprocess as to_signal
@@ -16,7 +17,7 @@ CHUNK = 64
 
 def preprocess() -> str:
     start, params = time.perf_counter(), load()
-    settings, folder = params.preprocess, Path(params.corpus.dir) / "AudioWAV"
+    settings, folder = params.preprocess, Path(params.corpus.dir) / FORMATS[params.corpus.format].audio_folder
     files = io.read_parquet("data/clips.parquet")["file"].tolist()
 
     def compute(first: int, last: int) -> np.ndarray:

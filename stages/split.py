@@ -2,11 +2,12 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from ser import corpus, io
+from ser import corpora, corpus, io
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.leaks import check_split
@@ -20,13 +21,18 @@ CHUNK = 64
 
 def split() -> str:
     start, params = time.perf_counter(), load()
-    folder = Path(params.corpus.dir)
-    names = list_files(folder / "AudioWAV")
+    folder, layout = Path(params.corpus.dir), corpora.FORMATS[params.corpus.format]
+    audio = folder / layout.audio_folder
+    if layout.parse is None:
+        rows = io.read_csv(folder / corpora.TABLE)
+        parse, names = corpora.table_parser(rows), sorted(row["path"] for row in rows)
+    else:
+        parse, names = layout.parse, list_files(audio) if layout.audio_folder else list_tree(audio)
     votes = optional_table(folder / "processedResults" / "tabulatedVotes.csv", corpus.listener_votes)
     actors = optional_table(folder / "VideoDemographics.csv", corpus.demographics)
 
     def check(first: int, last: int) -> list[dict]:
-        return [examine(folder / "AudioWAV" / name, params.corpus) for name in names[first:last]]
+        return [examine(audio, name, parse, params.corpus) for name in names[first:last]]
 
     checked = [row for rows in progress(map_chunks(check, len(names), chunk=CHUNK), total=len(names)) for row in rows]
     found = [row for row in checked if "reason" not in row]
@@ -37,8 +43,8 @@ def split() -> str:
     io.write_csv("data/rejected.csv", sorted(rejected, key=lambda row: row["file"]), columns=["file", "reason"])
     refuse_if_too_many(rejected, len(names), params.corpus.max_rejected_fraction)
 
-    unknown = {"age": None, "sex": None, "race": None, "ethnicity": None}
     for row in clips:
+        unknown = {"age": None, "sex": row.pop("sex"), "race": None, "ethnicity": None}
         row |= actors.get(row["actor"], unknown)
         row |= dict(zip((f"votes_{e}" for e in EMOTIONS), votes.get(row["clip"], [0] * len(EMOTIONS)), strict=True))
     table = pd.DataFrame(clips).astype({"age": "Int64"})
@@ -91,12 +97,24 @@ def optional_table(path: Path, parse) -> dict:
     return parse(io.read_csv(path)) if path.exists() else {}
 
 
-def examine(path: Path, limits) -> dict:
-    """A row of the index, or the file and the reason why it is rejected."""
+def list_tree(folder: Path) -> list[str]:
+    """Recordings below the folder, by their paths relative to it."""
+    names = [path.relative_to(folder).as_posix() for path in io.find_files(folder, corpus.AUDIO_SUFFIXES)]
+    if not names:
+        raise InputError(
+            f"{folder}: no such folder, or no recording below it. corpus.dir must hold the corpus that "
+            f"corpus.format names; docs/corpora.md says how each lies on the disk."
+        )
+    return names
+
+
+def examine(folder: Path, file: str, parse: Callable[[str], corpora.Utterance], limits) -> dict:
+    """A row of the index, or the file and the reason why it is rejected or left out."""
+    path = folder / file
     try:
         if path.suffix.lower() not in corpus.AUDIO_SUFFIXES:
             raise InputError(f"no clip by its name: expected one of {' '.join(corpus.AUDIO_SUFFIXES)}")
-        name = corpus.parse_name(path.name)
+        utterance = parse(file)
         samples, sample_rate = io.read_audio(path)
         corpus.check_samples(
             samples,
@@ -104,20 +122,24 @@ def examine(path: Path, limits) -> dict:
             min_duration_seconds=limits.min_duration_seconds,
             max_duration_seconds=limits.max_duration_seconds,
         )
+    except corpora.OtherEmotion as error:
+        return {"file": file, "reason": f"left out: {error}"}
     except InputError as error:
-        return {"file": path.name, "reason": str(error).removeprefix(f"{path}: ")}
-    return vars(name) | {
-        "file": path.name,
+        return {"file": file, "reason": str(error).removeprefix(f"{path}: ")}
+    return vars(utterance.name) | {
+        "file": file,
         "sample_rate": sample_rate,
         "channels": samples.shape[1],
         "duration_seconds": round(len(samples) / sample_rate, 4),
         "fingerprint": corpus.fingerprint(samples, sample_rate),
+        "sex": utterance.sex,
     }
 
 
 def refuse_if_too_many(rejected: list[dict], total: int, max_fraction: float) -> None:
-    """Stop where the corpus is more broken than the user has said to accept."""
-    if len(rejected) > max_fraction * total or len(rejected) == total:
+    """Stop where the corpus is more broken than the user has said to accept; other emotions are no fault."""
+    left_out = sum(row["reason"].startswith("left out") for row in rejected)
+    if len(rejected) - left_out > max_fraction * total or len(rejected) == total:
         raise InputError(
             f"{len(rejected)} of {total} clips were rejected, more than corpus.max_rejected_fraction {max_fraction}. "
             f"data/rejected.csv has the reasons; the first: {rejected[0]['file']}: {rejected[0]['reason']}"

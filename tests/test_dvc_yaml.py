@@ -13,7 +13,8 @@ from modules import imported_files
 
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = GRAPH["stages"]
-TRAINING = ["train_cnn1d", "train_cnn2d", "evaluate"]
+SCORING = ["evaluate", "export"]
+TRAINING = ["train_cnn1d", "train_cnn2d", *SCORING]
 FROM_SIGNALS = ["augment", "features_1d", "spectrograms", *TRAINING]
 FROM_SPLIT = ["split", *TRAINING]  # another division recomputes no feature
 
@@ -40,6 +41,7 @@ def test_every_artifact_of_a_stage_has_one_maker():
 # Every parameter, another value, and the stages that the change must rerun.
 RERUNS = {
     "corpus.dir": ("elsewhere", ["split", "preprocess", *FROM_SIGNALS]),
+    "corpus.format": ("table", ["split", "preprocess", *FROM_SIGNALS]),
     "corpus.min_duration_seconds": (0.4, FROM_SPLIT),
     "corpus.max_duration_seconds": (50.0, FROM_SPLIT),
     "corpus.max_rejected_fraction": (0.04, FROM_SPLIT),
@@ -73,7 +75,7 @@ RERUNS = {
         }.items()
     },
     **{
-        f"features_1d.{key}": (value, ["features_1d", "train_cnn1d", "evaluate"])
+        f"features_1d.{key}": (value, ["features_1d", "train_cnn1d", *SCORING])
         for key, value in {
             "n_fft": 1024,
             "hop_length": 200,
@@ -88,7 +90,7 @@ RERUNS = {
         }.items()
     },
     **{
-        f"spectrograms.{key}": (value, ["spectrograms", "train_cnn2d", "evaluate"])
+        f"spectrograms.{key}": (value, ["spectrograms", "train_cnn2d", *SCORING])
         for key, value in {"n_fft": 1024, "hop_length": 200, "n_mels": 32, "fmin_hz": 40.0, "fmax_hz": 7000.0}.items()
     },
     **{
@@ -115,7 +117,7 @@ RERUNS = {
         }.items()
     },
     **{
-        f"train_cnn1d.{key}": (value, ["train_cnn1d", "evaluate"])
+        f"train_cnn1d.{key}": (value, ["train_cnn1d", *SCORING])
         for key, value in {
             "families": ["mfcc"],
             "width": 64,
@@ -128,7 +130,7 @@ RERUNS = {
         }.items()
     },
     **{
-        f"train_cnn2d.{key}": (value, ["train_cnn2d", "evaluate"])
+        f"train_cnn2d.{key}": (value, ["train_cnn2d", *SCORING])
         for key, value in {
             "width": 16,
             "stages": 3,
@@ -140,8 +142,9 @@ RERUNS = {
             "seed": 1,
         }.items()
     },
-    "evaluate.bootstrap_samples": (500, ["evaluate"]),
-    "evaluate.seed": (1, ["evaluate"]),
+    "evaluate.bootstrap_samples": (500, SCORING),
+    "evaluate.not_sure_below": (0.5, SCORING),
+    "evaluate.seed": (1, SCORING),
 }
 
 STAND_IN = """

@@ -1,0 +1,93 @@
+"""Scoring a bundle on a corpus that its networks have never seen."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ser import io
+from ser.corpora import FORMATS, TABLE, OtherEmotion, Utterance, table_parser
+from ser.corpus import AUDIO_SUFFIXES
+from ser.emotions import EMOTIONS
+from ser.errors import InputError
+from ser.predict import Outcome
+from ser.scores import score
+
+BOOTSTRAP_SAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The clips of a corpus: those to score, and the reasons why others are not."""
+
+    utterances: dict[str, Utterance]  # by path
+    left_out: Counter  # clips for each emotion that is none of the six
+    unreadable: dict[str, str]  # reason by path
+
+
+def list_corpus(folder: str, format_name: str) -> Listing:
+    """Find the clips of a corpus and what their names, or the table, say.
+
+    Raises
+    ------
+    InputError : no clip to score
+    """
+    layout, root = FORMATS[format_name], Path(folder)
+    if layout.parse is None:
+        rows = io.read_csv(root / TABLE)
+        parse, audio, names = table_parser(rows), root, [row["path"] for row in rows]
+    else:
+        parse, audio = layout.parse, root / layout.audio_folder
+        names = [path.relative_to(audio).as_posix() for path in io.find_files(audio, AUDIO_SUFFIXES)]
+    listing = Listing({}, Counter(), {})
+    for name in names:
+        try:
+            listing.utterances[str(audio / name)] = parse(name)
+        except OtherEmotion as error:
+            listing.left_out[str(error).split("'")[1]] += 1
+        except InputError as error:
+            listing.unreadable[str(audio / name)] = str(error)
+    if not listing.utterances:
+        first = next(iter(listing.unreadable.values()), "no recording was found")
+        raise InputError(f"{audio}: holds no clip to score as {format_name}; {first}.")
+    return listing
+
+
+def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome]) -> dict:
+    """Scores over the clips that were answered, with an interval over speakers, and what was not scored."""
+    answered, failed = [], Counter(unreadable=len(listing.unreadable))
+    for outcome in outcomes:
+        if outcome.recognition is None:
+            failed[outcome.kind] += 1
+        else:
+            answered.append((listing.utterances[outcome.file].name, outcome.recognition.probabilities))
+    if not answered:
+        raise InputError(f"None of {len(listing.utterances)} clips could be answered: {dict(failed)}.")
+    found = score(
+        np.stack([probabilities for _, probabilities in answered]),
+        np.array([EMOTIONS.index(name.emotion) for name, _ in answered]),
+        np.array([name.actor for name, _ in answered]),
+        bootstrap_samples=BOOTSTRAP_SAMPLES,
+        rng=np.random.default_rng(0),
+    )
+    kinds = {kind: count for kind, count in failed.items() if count}
+    return found | {"left_out": dict(listing.left_out), "not_answered": kinds}
+
+
+def as_text(found: dict) -> str:
+    """What ``evaluate_corpus`` gives, for people."""
+    lines = [
+        f"{found['clips']} clips of {found['actors']} speakers",
+        f"accuracy           {found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f}, "
+        f"95 % over speakers)",
+        f"UAR                {found['uar']:.3f} ({found['uar_low']:.3f} to {found['uar_high']:.3f})",
+        f"macro F1           {found['macro_f1']:.3f}",
+        f"calibration error  {found['calibration_error']:.3f}",
+        *(f"recall {emotion:<11} {value:.3f}" for emotion, value in found["recall"].items()),
+    ]
+    for title, counts in (("left out, no such emotion", found["left_out"]), ("not answered", found["not_answered"])):
+        if counts:
+            lines.append(f"{title}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
+    return "\n".join(lines)

@@ -1,0 +1,104 @@
+"""The picture of one recording's answer."""
+
+import io as streams
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser import io
+from ser.emotions import EMOTIONS
+from ser.errors import InputError
+from ser.occlusion import occlusion_map
+from ser.predict import recognize_source
+from ser.preprocessing import preprocess
+from ser.recognizer import Recognizer
+
+
+def explain_recording(recognizer: Recognizer, path: str) -> tuple[bytes, str]:
+    """A PNG and a line about a recording; of a long one, its window with the most certain answer.
+
+    Raises
+    ------
+    InputError : no answer in it
+    """
+    found = recognize_source(recognizer, path)
+    spoken = [window for window in found.windows if window.probabilities is not None]
+    window = max(spoken, key=lambda window: window.probabilities.max())
+    samples, sample_rate = io.read_audio_part(path, window.start_seconds, window.end_seconds)
+    settings = recognizer.params.preprocess
+    signal = preprocess(samples, sample_rate, settings)
+    _, mels = recognizer.features(signal[None])
+    best = int(window.networks["cnn2d"].argmax())
+    answer = int(window.probabilities.argmax())
+    stretch = f", {window.start_seconds:.1f} to {window.end_seconds:.1f} s" if len(found.windows) > 1 else ""
+    about = f"{path}{stretch}: {EMOTIONS[answer]} ({window.probabilities[answer]:.2f})"
+    sounding = np.flatnonzero(signal)
+    picture = draw_explanation(
+        signal[: sounding[-1] + 1],
+        mels[0],
+        occlusion_map(recognizer, mels[0], best),
+        {"CNN1D": window.networks["cnn1d"], "CNN2D": window.networks["cnn2d"], "answer": window.probabilities},
+        title=about,
+        explained=EMOTIONS[best],
+        sample_rate=settings.sample_rate,
+        hop_seconds=recognizer.params.spectrograms.hop_length / settings.sample_rate,
+    )
+    return picture, about
+
+
+def draw_explanation(
+    signal: NDArray[np.float32],
+    mels_db: NDArray[np.float32],
+    importance: NDArray[np.float32],
+    networks: dict[str, NDArray[np.float32]],
+    *,
+    title: str,
+    explained: str,
+    sample_rate: int,
+    hop_seconds: float,
+) -> bytes:
+    """A PNG of a recording: waveform, spectrogram, what the 2D network looked at, both networks' answers.
+
+    Parameters
+    ----------
+    signal : shape ``(samples,)``
+    mels_db, importance : shape ``(frames, mels)``
+    networks : probabilities ``(emotions,)`` by the name to show
+    explained : the emotion that ``importance`` is about
+
+    Raises
+    ------
+    InputError : matplotlib is not installed
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError("Pictures need matplotlib: pip install 'ser[explain]'") from error
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplot_mosaic([["wave"], ["mel"], ["map"], ["answer"]], height_ratios=[1, 2, 2, 1.8])
+    seconds = len(signal) / sample_rate
+    grid["wave"].plot(np.arange(len(signal)) / sample_rate, signal, linewidth=0.4, color="#345")
+    grid["wave"].set(title=title, ylabel="amplitude", xlim=(0, seconds))
+    extent = (0, len(mels_db) * hop_seconds, 0, mels_db.shape[1])
+    shown = {"aspect": "auto", "origin": "lower", "extent": extent}
+    sound = np.where(np.any(mels_db != 0, axis=1, keepdims=True), mels_db, np.nan)
+    grid["mel"].imshow(sound.T, cmap="magma", **shown)
+    grid["mel"].set(ylabel="mel band", title="log-mel spectrogram")
+    limit = max(float(np.abs(importance).max()), 1e-6)
+    picture = grid["map"].imshow(importance.T, cmap="RdBu_r", vmin=-limit, vmax=limit, **shown)
+    grid["map"].set(ylabel="mel band", xlabel="seconds", title=f"how far '{explained}' falls where this is hidden")
+    figure.colorbar(picture, ax=grid["map"], label="probability")
+    for axes in (grid["mel"], grid["map"]):
+        axes.set_xlim(0, seconds)
+    height = 0.8 / len(networks)
+    for number, (name, probabilities) in enumerate(networks.items()):
+        places = np.arange(len(EMOTIONS)) + (number - (len(networks) - 1) / 2) * height
+        grid["answer"].barh(places, probabilities, height=height, label=name)
+    grid["answer"].set(xlim=(0, 1), xlabel="probability", yticks=np.arange(len(EMOTIONS)), yticklabels=EMOTIONS)
+    grid["answer"].invert_yaxis()
+    grid["answer"].legend(loc="lower right")
+    picture = streams.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()
