@@ -2,7 +2,7 @@
 # make test   set up, and run the tests
 # make cross-validate  train every fold and study on corpus.dir, which should be CREMA-D
 # make ablation  what each step adds or costs, by 'dvc exp run'
-# make results  write the tables of README.md and docs/model_card.md from results/crema-d
+# make results  write the tables of README.md from results/crema-d and the package's bundle
 # Set-up happens once: it is repeated only when requirements.lock changes.
 
 PYTHON ?= python3

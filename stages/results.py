@@ -1,7 +1,7 @@
-"""Write the tables of README.md and docs/model_card.md from ``results/crema-d``, never by hand.
+"""Write README.md's tables from ``results/crema-d`` and the package's bundle, never by hand.
 
-``python -m stages.results`` fills every block ``<!-- results: STUDY TABLE -->`` of both pages;
-``--check`` writes nothing and fails where a page differs from the results.
+``python -m stages.results`` fills every block ``<!-- results: STUDY TABLE -->`` and ``<!-- output: ser info -->``;
+``--check`` writes nothing and fails where the page differs.
 """
 
 import argparse
@@ -9,10 +9,12 @@ import re
 from pathlib import Path
 
 from ser import io, tables
+from ser.bundle_card import card
+from ser.cli import open_bundle
 from ser.errors import InputError
 from stages.console import run
 
-PAGES = (Path("README.md"), Path("docs/model_card.md"))
+PAGE = Path("README.md")
 TABLES = {
     "protocol": tables.protocol_table,
     "seeds": tables.seeds_table,
@@ -30,21 +32,20 @@ def fill(text: str) -> str:
     for study, table in re.findall(r"<!-- results: (\S+) (\S+) -->", text):
         content = TABLES[table](io.read_json(f"results/crema-d/{study}.json"))
         text = tables.replace_block(text, f"results: {study} {table}", content)
-    return text
+    return tables.replace_block(text, "output: ser info", f"```\n{card(open_bundle(None).about)}\n```")
 
 
 def results() -> str:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is out of date")
     check = parser.parse_args().check
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        filled = fill(text)
-        if check and filled != text:
-            raise InputError(f"{page} differs from results/crema-d. Run: make results")
-        if not check:
-            io.write_bytes(page, filled.encode())
-    return f"{len(PAGES)} pages {'checked' if check else 'written'}"
+    text = PAGE.read_text(encoding="utf-8")
+    filled = fill(text)
+    if check and filled != text:
+        raise InputError(f"{PAGE} differs from what the results hold. Run: make results")
+    if not check:
+        io.write_bytes(PAGE, filled.encode())
+    return f"{PAGE} {'checked' if check else 'written'}"
 
 
 if __name__ == "__main__":

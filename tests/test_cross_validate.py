@@ -12,7 +12,7 @@ from ser.errors import InputError
 from ser.partitions import published_partition
 from ser.studies import STUDIES, runs_of
 from ser.summary import SCORES, SELECTION_ACTORS, score_pooled, summarise
-from stages.results import PAGES, fill
+from stages.results import PAGE, fill
 
 
 def metrics(uar: float, *, fold: int = 1, seed: int = 0) -> dict:
@@ -107,12 +107,11 @@ def test_a_block_of_a_page_is_replaced_and_nothing_else():
         tables.replace_block(page, "results: c", "")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=str)
-def test_pages_show_what_the_results_hold(page, monkeypatch):
+def test_the_readme_shows_what_the_results_and_the_bundle_hold(monkeypatch):
     monkeypatch.chdir(ROOT)
-    text = page.read_text(encoding="utf-8")
-    assert "<!-- results:" in text
+    text = PAGE.read_text(encoding="utf-8")
     assert fill(text) == text, "run: make results"
+    assert fill(tables.replace_block(text, "output: ser info", "typed by hand")) == text
 
 
 @pytest.mark.pipeline
