@@ -13,9 +13,12 @@ from conftest import real_clips, sine
 
 from ser import answer_formats, cli, io
 from ser.bundle import unpack
+from ser.corpus import parse_name
 from ser.emotions import EMOTIONS
-from ser.predict import STATUS
+from ser.partitions import PUBLISHED
+from ser.predict import STATUS, recognize_files
 from ser.recognizer import LONGEST_WHOLE_SECONDS, NoAnswer, Recognizer
+from ser.scores import confusion, unweighted_average_recall
 
 
 @pytest.fixture(scope="session")
@@ -199,3 +202,18 @@ def test_prediction_imports_neither_tensorflow_nor_the_pipeline():
 def test_real_speech_is_speech(recognizer):
     for path in real_clips(40):
         assert recognizer.recognize(*io.read_audio(path)).windows
+
+
+@pytest.mark.real_speech
+def test_the_networks_of_the_package_do_on_unseen_voices_what_their_figures_say():
+    """The clips at hand of actors that did not train: the UAR is within the interval of validation, or above."""
+    about = cli.open_bundle(None).about
+    assert about["metrics"]["fusion"]["terms"]["protocol"] == "audeering"
+    held_out = [path for path in real_clips(10**6) if int(path.name[:4]) in PUBLISHED["audeering"][0]]
+    outcomes = recognize_files(Recognizer(cli.open_bundle(None)), [str(path) for path in held_out[::3]])
+    answers = [outcome.recognition for outcome in outcomes]
+    assert all(answers)
+    actual = np.array([EMOTIONS.index(parse_name(path.name).emotion) for path in held_out[::3]])
+    predicted = np.array([answer.order[0] for answer in answers])
+    uar = unweighted_average_recall(confusion(actual, predicted))
+    assert uar > about["metrics"]["fusion"]["validation"]["uar_low"]
