@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_predict(commands)
     _add_explain(commands)
+    _add_app(commands)
     _add_info(commands)
     _add_evaluate(commands)
     _add_completion(commands, parser)
@@ -125,6 +126,33 @@ def _explain(options: argparse.Namespace) -> int:
     output = options.output or f"{Path(options.file).stem}.png"
     io.write_bytes(output, picture)
     print(f"{line}; {output}")
+    return 0
+
+
+def _add_app(commands) -> None:
+    command = commands.add_parser(
+        "app",
+        help="open a local page to record or upload, with an HTTP interface",
+        description="Serve a local page, and POST /predict, which takes the bytes of a recording and answers in JSON.",
+    )
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; other than this machine's own (127.0.0.1) lets the network in",
+    )
+    command.add_argument("--port", type=int, default=7860, help="port to listen on (7860)")
+    _add_model(command)
+    command.set_defaults(run=_app)
+
+
+def _app(options: argparse.Namespace) -> int:
+    try:
+        from ser.app import serve
+    except ModuleNotFoundError as error:
+        raise InputError(f"The page needs {error.name}: pip install '.[app]' in the project's folder") from error
+    recognizer = open_recognizer(options.model)
+    print(f"http://{options.host}:{options.port} (Ctrl+C ends it)", flush=True)
+    serve(recognizer, host=options.host, port=options.port)
     return 0
 
 

@@ -1,6 +1,7 @@
 """The picture of one recording's answer."""
 
 import io as streams
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,12 @@ from ser.preprocessing import preprocess
 from ser.recognizer import Recognizer
 
 
-def explain_recording(recognizer: Recognizer, path: str) -> tuple[bytes, str]:
+def explain_recording(recognizer: Recognizer, path: str, *, title: str = "") -> tuple[bytes, str]:
     """A PNG and a line about a recording; of a long one, its window with the most certain answer.
+
+    Parameters
+    ----------
+    title : what the picture calls the recording; its file name by default
 
     Raises
     ------
@@ -31,19 +36,19 @@ def explain_recording(recognizer: Recognizer, path: str) -> tuple[bytes, str]:
     best = int(window.networks["cnn2d"].argmax())
     answer = int(window.probabilities.argmax())
     stretch = f", {window.start_seconds:.1f} to {window.end_seconds:.1f} s" if len(found.windows) > 1 else ""
-    about = f"{path}{stretch}: {EMOTIONS[answer]} ({window.probabilities[answer]:.2f})"
+    about = f"{stretch}: {EMOTIONS[answer]} ({window.probabilities[answer]:.2f})"
     sounding = np.flatnonzero(signal)
     picture = draw_explanation(
         signal[: sounding[-1] + 1],
         mels[0],
         occlusion_map(recognizer, mels[0], best),
         {"CNN1D": window.networks["cnn1d"], "CNN2D": window.networks["cnn2d"], "answer": window.probabilities},
-        title=about,
+        title=f"{title or Path(path).name}{about}",
         explained=EMOTIONS[best],
         sample_rate=settings.sample_rate,
         hop_seconds=recognizer.params.spectrograms.hop_length / settings.sample_rate,
     )
-    return picture, about
+    return picture, f"{path}{about}"
 
 
 def draw_explanation(
@@ -74,7 +79,7 @@ def draw_explanation(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError("Pictures need matplotlib: pip install 'ser[explain]'") from error
+        raise InputError("Pictures need matplotlib: pip install '.[app]' in the project's folder") from error
     figure = Figure(figsize=(9, 9), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplot_mosaic([["wave"], ["mel"], ["map"], ["answer"]], height_ratios=[1, 2, 2, 1.8])
