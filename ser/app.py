@@ -78,6 +78,7 @@ def build(recognizer: Recognizer) -> FastAPI:
         max_file_size=LARGEST_BYTES,
         footer_links=["settings"],
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        css="#timeline textarea {font-family: ui-monospace, monospace}",  # its columns line up
         ssr_mode=False,
     )
 
@@ -136,9 +137,8 @@ def page(recognizer: Recognizer) -> gr.Blocks:
         with gr.Row():
             networks = [gr.Label(label=label) for label in ("CNN1D, frame features", "CNN2D, spectrogram")]
         timeline = gr.Textbox(label="Timeline", lines=3, max_lines=20, elem_id="timeline")
-        picture = gr.Image(
-            label="What the 2D network looked at", type="pil", elem_id="picture", buttons=["download", "fullscreen"]
-        )
+        gr.Markdown("### What the 2D network looked at")
+        picture = gr.Image(show_label=False, type="pil", elem_id="picture", buttons=["download", "fullscreen"])
         button.click(answer, recording, [headline, fusion, *networks, timeline, picture], api_visibility="private")
     return blocks
 
