@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ser {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_predict(commands)
+    _add_record(commands)
     _add_explain(commands)
     _add_app(commands)
     _add_info(commands)
@@ -100,6 +101,37 @@ def _predict(options: argparse.Namespace) -> int:
             if outcome.recognition and len(outcome.recognition.windows) > 1:
                 print("\n".join(formats.timeline_lines(outcome.recognition)))
     return status
+
+
+def _add_record(commands) -> None:
+    command = commands.add_parser(
+        "record",
+        help="record from the microphone and say which emotion it carries",
+        description="Record from the default microphone and answer. Exit status as of predict.",
+    )
+    command.add_argument("--seconds", type=float, default=4.0, help="how long to record (4)")
+    _add_model(command)
+    command.set_defaults(run=_record)
+
+
+def _record(options: argparse.Namespace) -> int:
+    from ser import answer_formats as formats
+    from ser.microphone import record
+    from ser.predict import STATUS, Outcome
+    from ser.recognizer import SHORTEST_SECONDS, NoAnswer
+
+    if not SHORTEST_SECONDS <= options.seconds <= 600:
+        raise InputError(f"--seconds is {options.seconds}: expected {SHORTEST_SECONDS} to 600.")
+    recognizer = open_recognizer(options.model)
+    print(f"Speak now, for {options.seconds:g} seconds.", file=sys.stderr, flush=True)
+    samples, sample_rate = record(options.seconds)
+    try:
+        outcome = Outcome("microphone", recognizer.recognize(samples, sample_rate))
+    except NoAnswer as error:
+        outcome = Outcome("microphone", kind=error.kind, message=str(error))
+    print(formats.table_header(12))
+    print(formats.table_line(outcome, 12))
+    return STATUS.get(outcome.kind, 0)
 
 
 def _add_explain(commands) -> None:
