@@ -13,7 +13,7 @@ from modules import imported_files
 
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = GRAPH["stages"]
-SCORING = ["evaluate", "export"]
+SCORING = ["evaluate", "export", "report"]
 TRAINING = ["train_cnn1d", "train_cnn2d", *SCORING]
 FROM_SIGNALS = ["augment", "features_1d", "spectrograms", *TRAINING]
 FROM_SPLIT = ["split", *TRAINING]  # another division recomputes no feature

@@ -1,0 +1,133 @@
+"""The report: one HTML page with what was trained, how well it does, on whom, and where it fails."""
+
+import io as streams
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ser import charts, io, tables
+from ser import report as sections
+from ser.bundle import unpack
+from ser.calibration import temper
+from ser.corpora import FORMATS
+from ser.emotions import EMOTIONS
+from ser.importance import family_importance
+from ser.occlusion import occlusion_map
+from ser.params import load
+from ser.partitions import SUBSETS
+from ser.recognizer import Recognizer
+from ser.scores import confusion
+from stages.console import run
+
+CLASSIFIERS = ("cnn1d", "cnn2d", "fusion")
+WRONG_CLIPS = 20
+SALIENCY_CLIPS = 8  # of each emotion
+ABLATION = Path("results/crema-d/ablation.json")
+
+
+def report() -> str:
+    params = load()
+    clips, predictions = io.read_parquet("data/clips.parquet"), io.read_parquet("data/predictions.parquet")
+    metrics = {name: io.read_json(f"metrics/{name}.json") for name in (*CLASSIFIERS, "baseline")}
+    bundle = unpack(io.read_bytes("models/bundle.zip"), name="models/bundle.zip")
+    rows = np.flatnonzero(predictions["subset"] == "test")
+    given = {
+        name: predictions[[f"{name}_{emotion}" for emotion in EMOTIONS]].to_numpy(np.float32)[rows]
+        for name in CLASSIFIERS
+    }
+    actual = np.array([EMOTIONS.index(emotion) for emotion in clips["emotion"]])[rows]
+    actors = clips["actor"].to_numpy()[rows]
+    votes = clips[[f"votes_{emotion}" for emotion in EMOTIONS]].to_numpy()[rows]
+    decided = {name: probabilities.argmax(axis=1) for name, probabilities in given.items()}
+    calibration, coverage = metrics["fusion"]["calibration"], io.read_csv("metrics/coverage.csv")
+    curve = [{key: float(value) for key, value in row.items()} for row in coverage]
+    settings = params.evaluate
+    recall = sections.recall_section(
+        decided, actual, actors, votes, samples=settings.bootstrap_samples, seed=settings.seed
+    )
+    importance, saliency = inside(bundle, rows, actual, settings.seed)
+    wrong = wrong_clips(clips, rows, temper(given["fusion"], calibration["temperature"]), actual, votes, params.corpus)
+    subsets = {
+        name: {"actors": clips["actor"][own].nunique(), "clips": int(own.sum())}
+        for name in SUBSETS
+        for own in [predictions["subset"] == name]
+    }
+    content = {
+        "Scores": sections.scores_section(metrics),
+        "Learning curves": sections.curves_section(
+            {n: io.read_csv(f"metrics/{n}_history.csv") for n in CLASSIFIERS[:2]}
+        ),
+        "Confusion": sections.confusion_section({name: confusion(actual, own) for name, own in decided.items()}),
+        "Recall": recall,
+        "Groups": sections.groups_section(io.read_csv("metrics/groups.csv")),
+        "Calibration": sections.calibration_section(given["fusion"], actual, calibration, curve),
+        "What the 1D network rests on": importance,
+        "What the 2D network looks at": saliency,
+        "Confidently wrong": sections.wrong_section(wrong),
+        **ablation_section(),
+        "Data": sections.data_section(bundle.about["corpus"], subsets, io.read_csv("data/rejected.csv")),
+        "Model card": sections.MODEL_CARD,
+    }
+    html = sections.page(f"Speech emotion recognition: {bundle.about['corpus']['name'].split(' (')[0]}", content)
+    io.write_bytes("metrics/report.html", html.encode())
+    return f"{len(content)} sections, metrics/report.html of {len(html) / 1e6:.1f} MB"
+
+
+def inside(bundle, rows: np.ndarray, actual: np.ndarray, seed: int) -> tuple[str, str]:
+    """Importance of the feature families, and the mean map of what each emotion's answer rests on."""
+    bundle.about["params"]["training"]["speaker_normalization"] = False  # here only shapes of answers matter
+    recognizer = Recognizer(bundle, threads=0)
+    frames, mels = io.open_array("data/features_1d.npy"), io.open_array("data/spectrograms.npy")
+    falls = family_importance(recognizer, frames[rows], actual, rng=np.random.default_rng(seed))
+    bars = charts.bars({name.replace("_", " "): fall for name, fall in falls.items()}, x="fall of the test UAR")
+    maps = {}
+    for number, emotion in enumerate(EMOTIONS):
+        own = rows[actual == number]
+        chosen = own[np.linspace(0, len(own) - 1, min(SALIENCY_CLIPS, len(own))).astype(int)]
+        found = [occlusion_map(recognizer, mels[row].astype(np.float32), number) for row in chosen]
+        maps[emotion] = np.mean(found, axis=0) if found else np.zeros(mels.shape[1:], np.float32)
+    spectrograms, rate = recognizer.params.spectrograms, recognizer.params.preprocess.sample_rate
+    seconds = mels.shape[1] * spectrograms.hop_length / rate
+    note = (
+        f'<p class="note">Mean over up to {SALIENCY_CLIPS} test clips of each emotion of how far its probability falls '
+    )
+    return bars, charts.maps(maps, seconds=seconds) + note + "when a part is hidden; red: the answer rests on it.</p>"
+
+
+def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]:
+    """The test clips that were answered wrongly with the highest probability, with their sound."""
+    confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != actual)
+    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG_CLIPS]
+    folder = Path(corpus.dir) / FORMATS[corpus.format].audio_folder
+    found = []
+    for place in chosen:
+        heard = {EMOTIONS[i]: int(votes[place, i]) for i in np.argsort(-votes[place], kind="stable") if votes[place, i]}
+        samples, sample_rate = io.read_audio(folder / clips["file"][rows[place]])
+        sound = streams.BytesIO()
+        soundfile.write(sound, samples, sample_rate, format="FLAC", subtype="PCM_16")
+        found.append(
+            {
+                "clip": clips["clip"][rows[place]],
+                "intended": EMOTIONS[actual[place]],
+                "answered": EMOTIONS[predicted[place]],
+                "probability": float(confidence[place]),
+                "heard": ", ".join(f"{emotion} {count}" for emotion, count in heard.items()),
+                "flac": sound.getvalue(),
+            }
+        )
+    return found
+
+
+def ablation_section() -> dict[str, str]:
+    """What each step adds or costs, of CREMA-D, where that was run."""
+    if not ABLATION.exists():
+        return {}
+    header, rows = tables.ablation_rows(io.read_json(ABLATION))
+    note = f"<p>{tables.ABLATION_NOTE}</p>"
+    return {"Ablation on CREMA-D": note + sections.table(header, rows)}
+
+
+if __name__ == "__main__":
+    run(report)
