@@ -109,7 +109,8 @@ def clock(seconds: float) -> str:
 
 
 def shorten(name: str, width: int) -> str:
-    """A name that fits, by leaving out its beginning."""
+    """A name that fits, by leaving out its beginning; what a terminal would act on is replaced."""
+    name = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)
     return name if len(name) <= width else "…" + name[-(width - 1) :]
 
 

@@ -19,6 +19,15 @@ from ser.errors import InputError
 
 FORMAT, FORMAT_VERSION = "ser-bundle", 1
 NETWORKS = ("cnn1d", "cnn2d")
+REQUIRED = {
+    "params": dict,
+    "temperature": (int, float),
+    "threshold": (int, float),
+    "corpus": dict,
+    "metrics": dict,
+    "versions": dict,
+}
+BLOCKS = ("preprocess", "features_1d", "spectrograms", "training", "train_cnn1d")
 LARGEST_BYTES = 200_000_000  # of any file inside; a small archive may unpack to a huge one
 # Packages that compute something between a recording and its answer.
 COMPUTING_PACKAGES = ("numpy", "scipy", "soxr", "onnxruntime")
@@ -103,8 +112,12 @@ def unpack(packed: bytes, *, name: str) -> Bundle:
         n: _hash(model) for n, model in networks.items()
     }:
         raise InputError(f"{name}: damaged or changed: its hashes do not match its content. Get it again.")
-    if about["emotions"] != list(EMOTIONS):
-        raise InputError(f"{name}: knows the emotions {about['emotions']}; this version of ser {list(EMOTIONS)}.")
+    if about.get("emotions") != list(EMOTIONS):
+        raise InputError(f"{name}: knows the emotions {about.get('emotions')}; this version of ser {list(EMOTIONS)}.")
+    missing = [key for key, kind in REQUIRED.items() if not isinstance(about.get(key), kind)]
+    missing += [f"params.{block}" for block in BLOCKS if "params" not in missing and block not in about["params"]]
+    if missing or not about["temperature"] > 0:
+        raise InputError(f"{name}: incomplete: {', '.join(missing or ['temperature'])} missing or of a wrong kind.")
     return Bundle(about | {"hash": stated}, networks)
 
 

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
@@ -82,7 +83,11 @@ def _predict(options: argparse.Namespace) -> int:
 
     paths = find_recordings(options.paths)
     recognizer = open_recognizer(options.model)
+    if STANDARD_INPUT in paths and sys.stdin is None:
+        raise InputError("standard input is closed.")
     given = sys.stdin.buffer.read() if STANDARD_INPUT in paths else b""
+    if hasattr(sys.stdout, "reconfigure"):  # a name need not be text; what a terminal cannot show is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     outcomes = with_progress(recognize_files(recognizer, paths, standard_input=given), total=len(paths))
     status, width = 0, formats.name_width(paths)
     writer = csv.DictWriter(sys.stdout, formats.CSV_COLUMNS, lineterminator="\n")
@@ -153,9 +158,13 @@ def _explain(options: argparse.Namespace) -> int:
     from ser import io
     from ser.explain import explain_recording
 
+    output = Path(options.output or f"{Path(options.file).stem}.png")
+    if output.suffix.lower() != ".png":
+        raise InputError(f"{output}: the picture is a PNG; expected a name that ends with .png.")
+    if output.exists() and (not output.is_file() or output.samefile(options.file)):
+        raise InputError(f"{output}: is the recording itself or no ordinary file; name another with --output.")
     recognizer = open_recognizer(options.model)
     picture, line = explain_recording(recognizer, options.file)
-    output = options.output or f"{Path(options.file).stem}.png"
     io.write_bytes(output, picture)
     print(f"{line}; {output}")
     return 0
@@ -172,7 +181,7 @@ def _add_app(commands) -> None:
         default="127.0.0.1",
         help="address to listen on; other than this machine's own (127.0.0.1) lets the network in",
     )
-    command.add_argument("--port", type=int, default=7860, help="port to listen on (7860)")
+    command.add_argument("--port", type=port, default=7860, help="port to listen on (7860)")
     _add_model(command)
     command.set_defaults(run=_app)
 
@@ -183,9 +192,24 @@ def _app(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise InputError(f"The page needs {error.name}: pip install '.[app]' in the project's folder") from error
     recognizer = open_recognizer(options.model)
+    try:
+        with socket.create_server((options.host, options.port)):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {options.host}, port {options.port}: {error.strerror or error}. Choose another --port."
+        ) from error
     print(f"http://{options.host}:{options.port} (Ctrl+C ends it)", flush=True)
     serve(recognizer, host=options.host, port=options.port)
     return 0
+
+
+def port(text: str) -> int:
+    """A port's number, for argparse."""
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number}: expected 1 to 65535")
+    return number
 
 
 def _add_info(commands) -> None:

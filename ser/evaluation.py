@@ -35,8 +35,15 @@ def list_corpus(folder: str, format_name: str) -> Listing:
     InputError : no clip to score
     """
     layout, root = FORMATS[format_name], Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{folder}: no such folder.")
     if layout.parse is None:
+        if not (root / TABLE).exists():
+            raise InputError(f"{root / TABLE}: no such file. docs/corpora.md says what it must hold.")
         rows = io.read_csv(root / TABLE)
+        short = [number for number, row in enumerate(rows, start=2) if None in row.values()]
+        if short:
+            raise InputError(f"{root / TABLE}: line {short[0]} has fewer cells than the header.")
         parse, audio, names = table_parser(rows), root, [row["path"] for row in rows]
     else:
         parse, audio = layout.parse, root / layout.audio_folder
@@ -46,7 +53,8 @@ def list_corpus(folder: str, format_name: str) -> Listing:
         try:
             listing.utterances[str(audio / name)] = parse(name)
         except OtherEmotion as error:
-            listing.left_out[str(error).split("'")[1]] += 1
+            label = str(error).removeprefix("emotion ").split(" is none of")[0]
+            listing.left_out[label.strip("'\"")] += 1
         except InputError as error:
             listing.unreadable[str(audio / name)] = str(error)
     if not listing.utterances:

@@ -2,10 +2,10 @@
 
 import io as streams
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from ser import io
 from ser.corpus import AUDIO_SUFFIXES
@@ -32,17 +32,14 @@ def find_recordings(paths: list[str]) -> list[str]:
 
     Raises
     ------
-    InputError : a folder without a recording
+    InputError : folders alone, and no recording in them
     """
-    found = []
+    found: list[str] = []
     for path in paths:
-        if path == STANDARD_INPUT or not Path(path).is_dir():
-            found.append(path)
-            continue
-        below = io.find_files(path, AUDIO_SUFFIXES)
-        if not below:
-            raise InputError(f"{path}: holds no recording, none with a suffix of {' '.join(AUDIO_SUFFIXES)}.")
-        found += map(str, below)
+        folder = path not in (STANDARD_INPUT, "") and os.path.isdir(path)
+        found += map(str, io.find_files(path, AUDIO_SUFFIXES)) if folder else [path]
+    if not found:
+        raise InputError(f"{', '.join(paths)}: holds no recording, none with a suffix of {' '.join(AUDIO_SUFFIXES)}.")
     return found
 
 
@@ -53,14 +50,28 @@ def recognize_source(recognizer: Recognizer, source: str | streams.BytesIO) -> R
     ------
     InputError : unreadable; ``NoAnswer`` where it holds no answer
     """
+    if isinstance(source, streams.BytesIO):
+        _refuse_cut_stream(source.getbuffer())
     samples, sample_rate = io.audio_length(source)
     if samples <= LONGEST_WHOLE_SECONDS * sample_rate:
         return recognizer.recognize(*io.read_audio(source))
     return recognizer.recognize_stream(io.audio_blocks(source), sample_rate, total_samples=samples)
 
 
+def _refuse_cut_stream(content: memoryview) -> None:
+    """Refuse nothing at all, and a WAV that is shorter than its header says, which libsndfile would read."""
+    if len(content) == 0:
+        raise InputError("empty: not a byte was received")
+    announced = int.from_bytes(content[4:8], "little") + 8
+    unknown = (8, 2**32 + 7)  # what programs write that did not know the length beforehand
+    if content[:4] == b"RIFF" and announced > len(content) and announced not in unknown:
+        raise InputError(f"cut short, {len(content)} of {announced} bytes")
+
+
 def recognize_file(recognizer: Recognizer, path: str, *, standard_input: bytes = b"") -> Outcome:
     """The outcome for a path, or for the bytes of standard input where the path is ``-``."""
+    if not path:
+        return Outcome(path, kind="unreadable", message="an empty name")
     source = streams.BytesIO(standard_input) if path == STANDARD_INPUT else path
     try:
         return Outcome(path, recognize_source(recognizer, source))
@@ -68,7 +79,10 @@ def recognize_file(recognizer: Recognizer, path: str, *, standard_input: bytes =
         return Outcome(path, kind=error.kind, message=str(error))
     except InputError as error:
         message = str(error).removeprefix(f"{path}: ").removeprefix("standard input: ")
-        return Outcome(path, kind="unreadable", message=message)
+        return Outcome(path, kind="unreadable", message=re.sub(r" <_io\.BytesIO[^>]*>", "", message))
+    except (OSError, TypeError, ValueError) as error:
+        # What the decoder and the system raise for odd names and formats: one file's trouble, not the others'.
+        return Outcome(path, kind="unreadable", message=f"cannot be read ({error})")
 
 
 def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"") -> Iterator[Outcome]:

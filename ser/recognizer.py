@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ser.bundle import NETWORKS, Bundle
 from ser.calibration import temper
+from ser.corpus import MAX_PEAK
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.frame_features import feature_names, frame_features
@@ -94,15 +95,22 @@ class Recognizer:
         self.about = bundle.about
         # A dict as an object with attributes, as the functions of the pipeline take their settings.
         self.params = json.loads(json.dumps(bundle.about["params"]), object_hook=lambda d: SimpleNamespace(**d))
-        self.sessions = {
-            name: onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-            for name, model in bundle.networks.items()
-        }
+        try:
+            self.sessions = {
+                name: onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+                for name, model in bundle.networks.items()
+            }
+        except Exception as error:  # ONNX Runtime's own exceptions have no common ancestor
+            raise InputError(f"The bundle's networks cannot be opened: {error}") from error
         families = bundle.about["params"]["train_cnn1d"]["families"]
         features = bundle.about["params"]["features_1d"]
         sizes = {"n_mels": features["n_mels"], "n_mfcc": features["n_mfcc"]}
         self.names = feature_names(**sizes)
         self.columns = [self.names.index(name) for name in feature_names(families, **sizes)]
+        for name, wanted in (("cnn1d", len(self.columns)), ("cnn2d", self.params.spectrograms.n_mels)):
+            columns = self.sessions[name].get_inputs()[0].shape[-1]
+            if columns != wanted:
+                raise InputError(f"The bundle's {name} reads {columns} features a frame, its parameters give {wanted}.")
 
     @property
     def window_seconds(self) -> float:
@@ -171,7 +179,7 @@ class Recognizer:
         """
         duration_seconds = total_samples / sample_rate
         if duration_seconds < SHORTEST_SECONDS:
-            raise NoAnswer("short", f"too short: {duration_seconds:.2f} s; at least {SHORTEST_SECONDS} s are needed")
+            raise NoAnswer("short", f"too short: {duration_seconds:.3f} s; at least {SHORTEST_SECONDS} s are needed")
         if duration_seconds <= LONGEST_WHOLE_SECONDS:
             stretches: Iterator = iter([(0.0, duration_seconds, np.concatenate(list(blocks)))])
         else:
@@ -195,8 +203,10 @@ class Recognizer:
     def _answer_windows(self, batch: list[tuple[float, float, NDArray]], sample_rate: int) -> list[Window]:
         """Answer a batch of windows at once; those that are silent or without speech get none."""
         settings = self.params.preprocess
-        if not all(np.isfinite(samples).all() for _, _, samples in batch):
-            raise InputError("holds samples that are not finite numbers.")
+        for _, _, samples in batch:
+            peak = float(np.abs(samples).max())
+            if not peak <= MAX_PEAK:  # not a number, too
+                raise InputError(f"samples up to {peak:.4g} times full scale: divide them, so that full scale is 1")
         loud = [_peak_db(samples, sample_rate) >= SILENT_DB for _, _, samples in batch]
         heard = [window for window, audible in zip(batch, loud, strict=True) if audible]
         reasons = ["" if audible else "silent" for audible in loud]
@@ -232,6 +242,7 @@ def _as_stored(values: NDArray) -> NDArray[np.float32]:
 def _peak_db(samples: NDArray[np.float32], sample_rate: int) -> float:
     """Level of the loudest 32 ms, in dB of full scale."""
     mono = samples.mean(axis=1)
+    mono = mono - mono.mean()  # a constant makes no sound
     size = max(1, round(0.032 * sample_rate))
     power = np.add.reduceat(mono.astype(np.float64) ** 2, np.arange(0, len(mono), size)) / size
     return 10 * np.log10(max(float(power.max()), 1e-20))

@@ -81,7 +81,8 @@ class Project:
 
     def __init__(self, folder: Path, changes: dict):
         self.folder = folder
-        for name in ("ser", "stages", "dvc.yaml", "params.yaml", ".gitignore", ".dvc/config", ".dvcignore"):
+        copied = ("ser", "stages", "results", "dvc.yaml", "params.yaml", ".gitignore", ".dvc/config", ".dvcignore")
+        for name in copied:
             source, target = ROOT / name, folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():

@@ -96,6 +96,14 @@ def test_an_upload_beyond_the_limit_is_refused(address):
     assert (status, answer["error"]["kind"]) == (413, "large")
 
 
+def test_a_port_that_is_taken_or_none_is_said(address, capsys):
+    taken = address.rsplit(":", 1)[1]
+    assert cli.main(["app", "--port", taken]) == 1
+    assert f"port {taken}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["app", "--port", "99999"])
+
+
 def test_the_page_listens_on_this_machine_alone_by_default():
     assert cli.build_parser().parse_args(["app"]).host == "127.0.0.1"
 

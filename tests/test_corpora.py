@@ -128,3 +128,15 @@ def test_a_folder_without_clips_of_the_format_is_an_error(finished, capsys):
     model = str(finished.folder / "models" / "bundle.zip")
     assert cli.main(["evaluate", str(finished.folder / "data"), "--format", "tess", "--model", model]) == 1
     assert "holds no clip to score as tess" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no such file"), ("path,speaker,emotion\na.wav,A\n", "line 2 has fewer cells")]
+)
+def test_a_table_that_cannot_be_used_is_an_error(tmp_path, capsys, content, message):
+    if content:
+        (tmp_path / "clips.csv").write_text(content)
+    assert cli.main(["evaluate", str(tmp_path), "--format", "table"]) == 1
+    assert message in capsys.readouterr().err
+    assert cli.main(["evaluate", str(tmp_path / "missing")]) == 1
+    assert "no such folder" in capsys.readouterr().err

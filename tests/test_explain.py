@@ -71,3 +71,17 @@ def test_a_recording_without_an_answer_has_no_picture(finished, tmp_path, capsys
     model = str(finished.folder / "models" / "bundle.zip")
     assert cli.main(["explain", str(tmp_path / "silent.wav"), "--model", model]) == 1
     assert "silent" in capsys.readouterr().err
+
+
+@pytest.mark.pipeline
+def test_a_picture_replaces_no_recording_and_no_device(finished, tmp_path, capsys):
+    clip = sorted((finished.folder / "data" / "demo" / "AudioWAV").glob("*.wav"))[0]
+    recording = tmp_path / "$a$.png"
+    recording.write_bytes(clip.read_bytes())
+    (tmp_path / "folder.png").mkdir()
+    model = str(finished.folder / "models" / "bundle.zip")
+    for output in (recording, tmp_path / "folder.png", tmp_path / "a.jpg"):
+        assert cli.main(["explain", str(recording), "--model", model, "-o", str(output)]) == 1
+        assert str(output) in capsys.readouterr().err
+    assert recording.read_bytes() == clip.read_bytes()
+    assert cli.main(["explain", str(recording), "--model", model, "-o", str(tmp_path / "b.png")]) == 0

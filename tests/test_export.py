@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 from ser import io
-from ser.bundle import other_versions, pack, unpack
+from ser.bundle import Bundle, other_versions, pack, unpack
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
 
-ABOUT = {"versions": {"numpy": "0.1.0"}, "params": {}}
+ABOUT = {
+    "versions": {"numpy": "0.1.0"},
+    "params": {key: {} for key in ("preprocess", "features_1d", "spectrograms", "training", "train_cnn1d")},
+    **{"temperature": 1.0, "threshold": 0.4, "corpus": {}, "metrics": {}},
+}
 
 
 def repacked(packed: bytes, changes: dict[str, bytes | None]) -> bytes:
@@ -74,6 +78,31 @@ def test_no_flipped_byte_goes_unnoticed(packed, seed):
     except InputError:
         return
     assert bundle == unpack(packed, name="b")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"temperature": 0.0}, "incomplete: temperature"),
+        ({"temperature": "a"}, "incomplete: temperature"),
+        ({"metrics": None}, "incomplete: metrics"),
+        ({"params": {}}, r"incomplete: params\.preprocess"),
+        ({"emotions": ["joy"]}, "knows the emotions"),
+    ],
+)
+def test_a_whole_bundle_that_lacks_something_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        unpack(pack(ABOUT | changes, {"cnn1d": b"first", "cnn2d": b"second"}), name="b")
+
+
+@pytest.mark.pipeline
+def test_networks_that_are_none_or_exchanged_are_refused(finished):
+    bundle = unpack((finished.folder / "models" / "bundle.zip").read_bytes(), name="b")
+    with pytest.raises(InputError, match="cannot be opened"):
+        Recognizer(Bundle(bundle.about, dict.fromkeys(bundle.networks, b"junk")))
+    exchanged = dict(zip(bundle.networks, reversed(bundle.networks.values()), strict=True))
+    with pytest.raises(InputError, match="features a frame"):
+        Recognizer(Bundle(bundle.about, exchanged))
 
 
 def test_another_version_of_a_computing_package_is_said():

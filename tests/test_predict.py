@@ -3,6 +3,7 @@
 import csv
 import io as streams
 import json
+import os
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from ser.bundle import unpack
 from ser.corpus import parse_name
 from ser.emotions import EMOTIONS
 from ser.partitions import PUBLISHED
-from ser.predict import STATUS, recognize_files
+from ser.predict import STATUS, recognize_file, recognize_files
 from ser.recognizer import LONGEST_WHOLE_SECONDS, NoAnswer, Recognizer
 from ser.scores import confusion, unweighted_average_recall
 
@@ -104,6 +105,44 @@ def test_a_folder_is_walked_in_order(predict, voice, tmp_path):
     assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-4)
 
 
+def test_odd_names_and_formats_are_one_file_s_trouble(predict, voice, tmp_path):
+    (tmp_path / "a.raw").write_bytes(bytes(1000))
+    soundfile.write(tmp_path / "voice.wav", voice, 16000)
+    (tmp_path / "empty").mkdir()
+    undecodable = os.fsdecode(b"bad\xff.wav")
+    given = [tmp_path / "a.raw", "x" * 300, undecodable, "", tmp_path / "empty", tmp_path / "voice.wav"]
+    for form in ("--json", "--csv", "--json"):
+        status, out, _ = predict(form, *given)
+        assert status == 3
+        assert len(out.splitlines()) == 5 + (form == "--csv")
+        assert out.splitlines()[-1].count("anger") or "voice.wav" in out.splitlines()[-1]
+    status, out, _ = predict(*given)
+    assert status == 3
+    assert "\x1b" not in answer_formats.shorten("a\x1b[31m.wav", 40)
+
+
+def test_samples_far_above_full_scale_and_constants_have_no_answer(predict, voice, tmp_path):
+    soundfile.write(tmp_path / "large.wav", 1e6 * voice, 16000, subtype="FLOAT")
+    soundfile.write(tmp_path / "constant.wav", np.full(32000, 0.5), 16000)
+    status, out, _ = predict("--json", tmp_path / "large.wav", tmp_path / "constant.wav")
+    large, constant = map(json.loads, out.splitlines())
+    assert status == 3
+    assert "times full scale" in large["error"]["message"]
+    assert constant["error"]["kind"] == "silent"
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"", "empty"), (b"text", "not a sound file"), (None, "cut short")])
+def test_standard_input_that_is_no_whole_recording_is_refused(recognizer, voice, content, message):
+    if content is None:
+        whole = streams.BytesIO()
+        soundfile.write(whole, voice, 16000, format="WAV")
+        content = whole.getvalue()[:9000]
+    outcome = recognize_file(recognizer, "-", standard_input=content)
+    assert outcome.kind == "unreadable"
+    assert message in outcome.message
+    assert "0x" not in outcome.message
+
+
 def test_a_folder_without_recordings_is_an_error(predict, tmp_path):
     status, out, err = predict(tmp_path)
     assert (status, out) == (1, "")
@@ -152,7 +191,7 @@ def test_probabilities_are_what_the_windows_say(recognizer, voice):
 
 
 def test_no_answer_names_its_kind(recognizer):
-    with pytest.raises(NoAnswer, match=r"too short: 0\.10 s") as error:
+    with pytest.raises(NoAnswer, match=r"too short: 0\.100 s") as error:
         recognizer.recognize(sine(200, seconds=0.1)[:, None], 16000)
     assert error.value.kind == "short"
 
