@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ser.studies import NETWORKS
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -26,7 +28,7 @@ def fuse(answers: list[Answer]) -> list[Answer]:
     """The mean of both networks' probabilities, for every fold and seed."""
     pairs: dict[tuple[int, int], list[Answer]] = {}
     for answer in answers:
-        if answer.classifier in ("cnn1d", "cnn2d"):
+        if answer.classifier in NETWORKS:
             pairs.setdefault((answer.fold, answer.seed), []).append(answer)
     return [_mean(pair, classifier="fusion") for pair in pairs.values()]
 

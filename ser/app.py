@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 import soundfile
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from ser import io
@@ -18,7 +19,7 @@ from ser.answer_formats import as_record, timeline_lines
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.explain import explain_recording
-from ser.predict import Outcome, recognize_source
+from ser.predict import outcome_of, recognize_source
 from ser.recognizer import NoAnswer, Recognition, Recognizer
 from ser.synthesis import SAMPLE_RATE, draw_manner, draw_voice, speak
 
@@ -35,10 +36,6 @@ ABOUT = (
     "Trained on acted English speech (CREMA-D). An answer says what the voice sounds like, nothing about what a person "
     "feels; it must not be used to decide about people. The recording stays on this machine."
 )
-
-
-class TooLarge(InputError):
-    """A recording beyond what the page takes."""
 
 
 def build(recognizer: Recognizer) -> FastAPI:
@@ -62,14 +59,10 @@ def build(recognizer: Recognizer) -> FastAPI:
             received += part
             if len(received) > LARGEST_BYTES:
                 return _refusal("large", f"larger than {LARGEST_BYTES // 1_000_000} MB")
-        try:
-            found = await run_in_thread(recognize_limited, recognizer, streams.BytesIO(bytes(received)))
-        except NoAnswer as error:
-            return _refusal(error.kind, str(error))
-        except InputError as error:
-            kind = "large" if isinstance(error, TooLarge) else "unreadable"
-            return _refusal(kind, str(error).removeprefix("standard input: "))
-        return JSONResponse(as_record(Outcome("recording", found)))
+        recording = streams.BytesIO(bytes(received))
+        # In a thread: the server goes on answering while a recording is worked on.
+        outcome = await run_in_threadpool(outcome_of, "recording", lambda: recognize_limited(recognizer, recording))
+        return JSONResponse(as_record(outcome)) if outcome.recognition else _refusal(outcome.kind, outcome.message)
 
     return gr.mount_gradio_app(
         server,
@@ -83,13 +76,6 @@ def build(recognizer: Recognizer) -> FastAPI:
     )
 
 
-async def run_in_thread(function, *arguments):
-    """Keep the server answering while a recording is worked on."""
-    from starlette.concurrency import run_in_threadpool
-
-    return await run_in_threadpool(function, *arguments)
-
-
 def _refusal(kind: str, message: str) -> JSONResponse:
     return JSONResponse({"error": {"kind": kind, "message": message}}, status_code=STATUS_OF_KIND[kind])
 
@@ -99,11 +85,12 @@ def recognize_limited(recognizer: Recognizer, source: str | streams.BytesIO) -> 
 
     Raises
     ------
-    TooLarge : over ``LONGEST_SECONDS``; ``ser predict`` has no such limit
+    NoAnswer : over ``LONGEST_SECONDS``, kind ``"large"``; ``ser predict`` has no such limit
     """
     samples, sample_rate = io.audio_length(source)
     if samples > LONGEST_SECONDS * sample_rate:
-        raise TooLarge(f"{samples / sample_rate:.0f} s long; here at most {LONGEST_SECONDS:.0f} s. Use ser predict.")
+        length = f"{samples / sample_rate:.0f} s long"
+        raise NoAnswer("large", f"{length}; here at most {LONGEST_SECONDS:.0f} s. Use ser predict.")
     return recognize_source(recognizer, source)
 
 
@@ -115,7 +102,7 @@ def page(recognizer: Recognizer) -> gr.Blocks:
             raise gr.Error("Record something or choose a file first.", print_exception=False)
         try:
             found = recognize_limited(recognizer, path)
-            picture, _ = explain_recording(recognizer, path, title="the recording")
+            picture, _ = explain_recording(recognizer, path, found, title="the recording")
         except InputError as error:
             raise gr.Error(str(error).removeprefix(f"{path}: "), print_exception=False) from error
         sure = "" if found.sure else " (not sure)"

@@ -2,8 +2,6 @@
 
 from ser.emotions import EMOTIONS
 
-SCORES = ("accuracy", "uar")
-
 
 def card(about: dict) -> str:
     """What networks these are, how well they do, on whom, and what they must not be used for."""

@@ -32,7 +32,6 @@ def _svg(figure: Figure) -> str:
         figure.savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = target.getvalue()[target.getvalue().index("<svg") :]
     text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r'<svg role="img" \1', text, count=1)
-    text = re.sub(r'<svg ([^>]*?)height="[^"]*" ([^>]*?)width="[^"]*"', r'<svg role="img" \1\2', text, count=1)
     return text.replace(INK, "currentColor")
 
 

@@ -15,10 +15,10 @@ from ser.errors import InputError
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    options = build_parser().parse_args(arguments)
     # Files are worked on side by side: a pool of threads for every small matrix product would only get in the way.
     # Set before NumPy is imported, which is why the commands import what they need themselves.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    options = build_parser().parse_args(arguments)
     try:
         return options.run(options)
     except InputError as error:
@@ -122,18 +122,15 @@ def _add_record(commands) -> None:
 def _record(options: argparse.Namespace) -> int:
     from ser import answer_formats as formats
     from ser.microphone import record
-    from ser.predict import STATUS, Outcome
-    from ser.recognizer import SHORTEST_SECONDS, NoAnswer
+    from ser.predict import STATUS, outcome_of
+    from ser.recognizer import SHORTEST_SECONDS
 
     if not SHORTEST_SECONDS <= options.seconds <= 600:
         raise InputError(f"--seconds is {options.seconds}: expected {SHORTEST_SECONDS} to 600.")
     recognizer = open_recognizer(options.model)
     print(f"Speak now, for {options.seconds:g} seconds.", file=sys.stderr, flush=True)
     samples, sample_rate = record(options.seconds)
-    try:
-        outcome = Outcome("microphone", recognizer.recognize(samples, sample_rate))
-    except NoAnswer as error:
-        outcome = Outcome("microphone", kind=error.kind, message=str(error))
+    outcome = outcome_of("microphone", lambda: recognizer.recognize(samples, sample_rate))
     print(formats.table_header(12))
     print(formats.table_line(outcome, 12))
     return STATUS.get(outcome.kind, 0)
@@ -157,6 +154,7 @@ def _explain(options: argparse.Namespace) -> int:
 
     from ser import io
     from ser.explain import explain_recording
+    from ser.predict import recognize_source
 
     output = Path(options.output or f"{Path(options.file).stem}.png")
     if output.suffix.lower() != ".png":
@@ -164,7 +162,8 @@ def _explain(options: argparse.Namespace) -> int:
     if output.exists() and (not output.is_file() or output.samefile(options.file)):
         raise InputError(f"{output}: is the recording itself or no ordinary file; name another with --output.")
     recognizer = open_recognizer(options.model)
-    picture, line = explain_recording(recognizer, options.file)
+    found = recognize_source(recognizer, options.file)
+    picture, line = explain_recording(recognizer, options.file, found)
     io.write_bytes(output, picture)
     print(f"{line}; {output}")
     return 0

@@ -10,23 +10,18 @@ from ser import io
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.occlusion import occlusion_map
-from ser.predict import recognize_source
 from ser.preprocessing import preprocess
-from ser.recognizer import Recognizer
+from ser.recognizer import Recognition, Recognizer
 
 
-def explain_recording(recognizer: Recognizer, path: str, *, title: str = "") -> tuple[bytes, str]:
+def explain_recording(recognizer: Recognizer, path: str, found: Recognition, *, title: str = "") -> tuple[bytes, str]:
     """A PNG and a line about a recording; of a long one, its window with the most certain answer.
 
     Parameters
     ----------
+    found : the answer for the recording at ``path``
     title : what the picture calls the recording; its file name by default
-
-    Raises
-    ------
-    InputError : no answer in it
     """
-    found = recognize_source(recognizer, path)
     spoken = [window for window in found.windows if window.probabilities is not None]
     window = max(spoken, key=lambda window: window.probabilities.max())
     samples, sample_rate = io.read_audio_part(path, window.start_seconds, window.end_seconds)

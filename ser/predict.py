@@ -3,7 +3,7 @@
 import io as streams
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -68,21 +68,26 @@ def _refuse_cut_stream(content: memoryview) -> None:
         raise InputError(f"cut short, {len(content)} of {announced} bytes")
 
 
+def outcome_of(name: str, answer: Callable[[], Recognition]) -> Outcome:
+    """What ``answer`` gives for the recording called ``name``, or the kind and the message of its failure."""
+    try:
+        return Outcome(name, answer())
+    except NoAnswer as error:
+        return Outcome(name, kind=error.kind, message=str(error))
+    except InputError as error:
+        message = str(error).removeprefix(f"{name}: ").removeprefix("standard input: ")
+        return Outcome(name, kind="unreadable", message=re.sub(r" <_io\.BytesIO[^>]*>", "", message))
+    except (OSError, TypeError, ValueError) as error:
+        # What the decoder and the system raise for odd names and formats: one file's trouble, not the others'.
+        return Outcome(name, kind="unreadable", message=f"cannot be read ({error})")
+
+
 def recognize_file(recognizer: Recognizer, path: str, *, standard_input: bytes = b"") -> Outcome:
     """The outcome for a path, or for the bytes of standard input where the path is ``-``."""
     if not path:
         return Outcome(path, kind="unreadable", message="an empty name")
     source = streams.BytesIO(standard_input) if path == STANDARD_INPUT else path
-    try:
-        return Outcome(path, recognize_source(recognizer, source))
-    except NoAnswer as error:
-        return Outcome(path, kind=error.kind, message=str(error))
-    except InputError as error:
-        message = str(error).removeprefix(f"{path}: ").removeprefix("standard input: ")
-        return Outcome(path, kind="unreadable", message=re.sub(r" <_io\.BytesIO[^>]*>", "", message))
-    except (OSError, TypeError, ValueError) as error:
-        # What the decoder and the system raise for odd names and formats: one file's trouble, not the others'.
-        return Outcome(path, kind="unreadable", message=f"cannot be read ({error})")
+    return outcome_of(path, lambda: recognize_source(recognizer, source))
 
 
 def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"") -> Iterator[Outcome]:

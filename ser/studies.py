@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 NETWORKS = ("cnn1d", "cnn2d")
-CLASSIFIERS = (*NETWORKS, "baseline")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,10 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
     actual, subsets = clips.labels(), np.array(clips.subsets)
     test = subsets == "test"
     groups = {group: values[test] for group, values in groups_of(index).items()}
+    calibration = calibrate(probabilities["fusion"], actual, subsets, threshold=params.evaluate.not_sure_below)
+    tempered = temper(probabilities["fusion"], calibration["temperature"])
+    coverage = coverage_curve(tempered[test], actual[test])
+    io.write_csv("metrics/coverage.csv", coverage, columns=list(coverage[0]))
     group_table = []
     for name, given in probabilities.items():
         metrics = classifier_metrics(
@@ -61,10 +65,7 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
             for subset in ("train", "validation", "test"):
                 del metrics[subset]["calibration_error"]
         if name == "fusion":
-            metrics["calibration"] = calibrate(given, actual, subsets, threshold=params.evaluate.not_sure_below)
-            tempered = temper(given[test], metrics["calibration"]["temperature"])
-            rows = coverage_curve(tempered, actual[test])
-            io.write_csv("metrics/coverage.csv", rows, columns=list(rows[0]))
+            metrics["calibration"] = calibration
         io.write_json(f"metrics/{name}.json", metrics)
         recalls = [{"emotion": emotion, "recall": value} for emotion, value in metrics["test"]["recall"].items()]
         io.write_csv(f"metrics/{name}_recall.csv", recalls, columns=["emotion", "recall"])
@@ -75,7 +76,6 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
         confusion_rows = [row for row, tested in zip(decisions, test, strict=True) if tested]
         io.write_csv(f"metrics/{name}_confusion.csv", confusion_rows, columns=["actual", "predicted"])
     io.write_csv("metrics/groups.csv", group_table, columns=list(group_table[0]))
-    tempered = temper(probabilities["fusion"], io.read_json("metrics/fusion.json")["calibration"]["temperature"])
     predictions = index[["clip", "actor", "emotion"]].assign(subset=clips.subsets)
     shown = {name: probabilities[name] for name in ("cnn1d", "cnn2d", "fusion")} | {"calibrated": tempered}
     for name, given in shown.items():
