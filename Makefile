@@ -51,4 +51,4 @@ $(STAMP): requirements.lock
 
 # Versions for every supported Python, without index addresses. Needs uv.
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra app --extra test --no-header --no-annotate --no-emit-index-url -o requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra app --extra dask --extra s3 --extra test --no-header --no-annotate --no-emit-index-url -o requirements.lock

@@ -8,7 +8,7 @@ Interspeech. A plain table, ``clips.csv``, covers the rest.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 
 from ser.corpus import ClipName, parse_name
 from ser.emotions import EMOTIONS
@@ -24,7 +24,14 @@ SYNONYMS = {
 
 
 class OtherEmotion(InputError):
-    """A clip whose label is none of the six emotions: left out, and no fault of the corpus."""
+    """A clip whose ``label`` is none of the six emotions: left out, and no fault of the corpus."""
+
+    def __init__(self, label: str):
+        super().__init__(f"emotion {label!r} is none of {', '.join(EMOTIONS)}")
+        self.label = label
+
+    def __reduce__(self):
+        return OtherEmotion, (self.label,)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def emotion_of(label: str) -> str:
     """
     word = label.strip().lower()
     if word not in SYNONYMS:
-        raise OtherEmotion(f"emotion {label!r} is none of {', '.join(EMOTIONS)}")
+        raise OtherEmotion(label)
     return SYNONYMS[word]
 
 
@@ -101,13 +108,16 @@ def table_parser(rows: list[dict]) -> Callable[[str], Utterance]:
 
     Raises
     ------
-    InputError : a column is missing or a path is listed twice
+    InputError : a column or a cell is missing, or a path is listed twice
     """
     missing = {"path", "speaker", "emotion"} - set(rows[0] if rows else {})
     if missing:
         raise InputError(f"{TABLE}: lacks the column {' and '.join(sorted(missing))}, or has no row")
+    short = [number for number, row in enumerate(rows, start=2) if None in row.values()]
+    if short:
+        raise InputError(f"{TABLE}: line {short[0]} has fewer cells than the header.")
     numbers = {speaker: number for number, speaker in enumerate(sorted({row["speaker"] for row in rows}), start=1)}
-    listed = {row["path"]: row for row in rows}
+    listed = {table_path(row): row for row in rows}
     if len(listed) < len(rows):
         raise InputError(f"{TABLE}: {len(rows) - len(listed)} paths are listed twice")
 
@@ -120,6 +130,11 @@ def table_parser(rows: list[dict]) -> Callable[[str], Utterance]:
         return Utterance(name, (row.get("sex") or "").lower() or None)
 
     return parse
+
+
+def table_path(row: dict) -> str:
+    """The path in a row of the table; ``./a.wav`` is ``a.wav``."""
+    return PurePosixPath(row["path"] or "").as_posix()
 
 
 @dataclass(frozen=True)

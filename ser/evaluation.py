@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ser import io
-from ser.corpora import FORMATS, TABLE, OtherEmotion, Utterance, table_parser
+from ser.corpora import FORMATS, TABLE, OtherEmotion, Utterance, table_parser, table_path
 from ser.corpus import AUDIO_SUFFIXES
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
@@ -41,10 +41,7 @@ def list_corpus(folder: str, format_name: str) -> Listing:
         if not (root / TABLE).exists():
             raise InputError(f"{root / TABLE}: no such file. docs/corpora.md says what it must hold.")
         rows = io.read_csv(root / TABLE)
-        short = [number for number, row in enumerate(rows, start=2) if None in row.values()]
-        if short:
-            raise InputError(f"{root / TABLE}: line {short[0]} has fewer cells than the header.")
-        parse, audio, names = table_parser(rows), root, [row["path"] for row in rows]
+        parse, audio, names = table_parser(rows), root, [table_path(row) for row in rows]
     else:
         parse, audio = layout.parse, root / layout.audio_folder
         names = [path.relative_to(audio).as_posix() for path in io.find_files(audio, AUDIO_SUFFIXES)]
@@ -53,8 +50,7 @@ def list_corpus(folder: str, format_name: str) -> Listing:
         try:
             listing.utterances[str(audio / name)] = parse(name)
         except OtherEmotion as error:
-            label = str(error).removeprefix("emotion ").split(" is none of")[0]
-            listing.left_out[label.strip("'\"")] += 1
+            listing.left_out[error.label] += 1
         except InputError as error:
             listing.unreadable[str(audio / name)] = str(error)
     if not listing.utterances:

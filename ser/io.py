@@ -31,9 +31,12 @@ def replacing(path: str | Path, mode: str = "wb") -> Iterator:
 
     Raises
     ------
+    InputError : ``path`` is a device, a pipe or a folder, which a file must not take the place of
     OSError : as the system gives it (a full disk, no permission); nothing is left behind
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: no regular file, so nothing is written in its place. Name a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     encoding = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
@@ -118,7 +121,7 @@ def read_csv(path: str | Path) -> list[dict]:
     ------
     InputError : a Git LFS pointer, or not UTF-8
     """
-    content = Path(path).read_bytes()
+    content = (Path(path) if isinstance(path, str) else path).read_bytes()
     if content.startswith(GIT_LFS_MARK):
         raise InputError(f"{path}: {LFS_ADVICE}")
     try:
@@ -144,8 +147,40 @@ def read_parquet(path: str | Path):
     return pandas.read_parquet(path)
 
 
-def read_audio(source: str | Path | io.BytesIO) -> tuple[NDArray[np.float32], int]:
+def location(address: str):
+    """Where a corpus lies: an absolute path, or what ``fsspec`` makes of an address as ``s3://bucket/crema-d``.
+
+    Absolute, because the workers of a cluster need not have been started in the project's folder.
+    """
+    if "://" not in address:
+        return Path(address).absolute()
+    try:
+        from upath import UPath
+
+        return UPath(address)
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"{address}: cannot be read ({error}). For S3: pip install 'ser[s3]'; other addresses want the package "
+            f"that fsspec names for them."
+        ) from error
+
+
+def _downloaded(source) -> io.BytesIO:
+    """A remote file as a stream that knows its name."""
+    try:
+        stream = io.BytesIO(source.read_bytes())
+    except Exception as error:  # every file system of fsspec raises exceptions of its own
+        raise InputError(f"{source}: cannot be read ({str(error) or type(error).__name__})") from error
+    stream.name = str(source)
+    return stream
+
+
+def read_audio(source) -> tuple[NDArray[np.float32], int]:
     """Decode a sound file of any format that libsndfile reads.
+
+    Parameters
+    ----------
+    source : a path, a ``BytesIO``, or a remote file below a ``location``
 
     Returns
     -------
@@ -158,7 +193,10 @@ def read_audio(source: str | Path | io.BytesIO) -> tuple[NDArray[np.float32], in
     """
     import soundfile
 
+    if not isinstance(source, str | Path | io.BytesIO):
+        source = _downloaded(source)
     name = _name_of(source)
+    _refuse_cut_wav(source)
     try:
         with soundfile.SoundFile(_rewound(source)) as file:
             announced, sample_rate = file.frames, file.samplerate
@@ -169,8 +207,6 @@ def read_audio(source: str | Path | io.BytesIO) -> tuple[NDArray[np.float32], in
         raise InputError(f"{name}: holds no sample.")
     if len(samples) < announced:
         raise InputError(f"{name}: cut short, {len(samples)} of {announced} samples. Was the download finished?")
-    if isinstance(source, str | Path):
-        _refuse_cut_wav(Path(source))
     return samples, sample_rate
 
 
@@ -201,8 +237,7 @@ def audio_blocks(source: str | Path | io.BytesIO, *, seconds: float = 20.0) -> I
     """
     import soundfile
 
-    if isinstance(source, str | Path):
-        _refuse_cut_wav(Path(source))
+    _refuse_cut_wav(source)
     try:
         with soundfile.SoundFile(_rewound(source)) as file:
             announced, seen = file.frames, 0
@@ -233,22 +268,28 @@ def _rewound(source: str | Path | io.BytesIO):
 
 
 def _name_of(source: str | Path | io.BytesIO) -> str:
-    return str(source) if isinstance(source, str | Path) else "standard input"
+    return str(source) if isinstance(source, str | Path) else getattr(source, "name", "standard input")
 
 
-def _refuse_cut_wav(path: Path) -> None:
+def _refuse_cut_wav(source: str | Path | io.BytesIO) -> None:
     """libsndfile reads a cut WAV file as a shorter one; its header tells how long it was."""
-    with open(path, "rb") as file:
-        header = file.read(8)
-    size, announced = path.stat().st_size, int.from_bytes(header[4:], "little") + 8
+    if isinstance(source, io.BytesIO):
+        header, size = bytes(source.getbuffer()[:8]), source.getbuffer().nbytes
+    else:
+        try:
+            with open(source, "rb") as file:
+                header, size = file.read(8), os.fstat(file.fileno()).st_size
+        except OSError as error:
+            raise InputError(f"{source}: {_why_unreadable(source, error)}") from error
+    announced = int.from_bytes(header[4:], "little") + 8
     unknown = (8, 2**32 + 7)  # what programs write that did not know the length beforehand
     if header[:4] == b"RIFF" and announced > size and announced not in unknown:
-        raise InputError(f"{path}: cut short, {size} of {announced} bytes. Was the download finished?")
+        raise InputError(f"{_name_of(source)}: cut short, {size} of {announced} bytes. Was the download finished?")
 
 
 def _why_unreadable(source: str | Path | io.BytesIO, error: Exception) -> str:
-    if not isinstance(source, str | Path):
-        return f"not a sound file ({error})"
+    if isinstance(source, io.BytesIO):
+        return f"not a sound file ({error})" if source.getbuffer().nbytes else "empty: not a byte was received"
     path = Path(source)
     if not path.exists():
         return "no such file"
@@ -340,9 +381,9 @@ def read_bytes(path: str | Path) -> bytes:
     return Path(path).read_bytes()
 
 
-def find_files(folder: str | Path, suffixes: tuple[str, ...]) -> list[Path]:
+def find_files(folder, suffixes: tuple[str, ...]) -> list[Path]:
     """Files below a folder with one of the suffixes (in lower case), in the order of their paths; hidden ones not."""
-    folder = Path(folder)
+    folder = Path(folder) if isinstance(folder, str) else folder
     return sorted(
         path
         for path in folder.rglob("*")

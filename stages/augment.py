@@ -1,6 +1,7 @@
 """Offline copies of every clip: with noise, shifted, at another pitch."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,13 @@ def augment() -> str:
     start, params = time.perf_counter(), load()
     settings = params.augment
     clips = io.read_parquet("data/clips.parquet")["clip"].tolist()
-    samples = io.open_array("data/signals.npy").shape[1]
+    source = Path("data/signals.npy").absolute()  # the workers of a cluster may stand elsewhere
+    samples = io.open_array(source).shape[1]
 
-    def compute(first: int, last: int) -> tuple[np.ndarray, list[dict]]:
-        signals = io.open_array("data/signals.npy")[first:last].astype(np.float32)
-        copies, rows = [], []
-        for row, (clip, signal) in enumerate(zip(clips[first:last], signals, strict=True), start=first):
+    def compute(clips: list[tuple[int, str]]) -> tuple[np.ndarray, list[dict]]:
+        signals, copies, rows = io.open_array(source), [], []
+        for row, clip in clips:
+            signal = signals[row].astype(np.float32)
             rng = clip_rng(settings.seed, clip)
             values = draw_values(settings, rng)
             copies.append(altered_copies(signal, values, sample_rate=params.preprocess.sample_rate, rng=rng))
@@ -32,7 +34,7 @@ def augment() -> str:
         return np.concatenate(copies).astype(np.float16), rows
 
     total, table = len(TRANSFORMS) * len(clips), []
-    chunks = map_chunks(compute, len(clips), chunk=CHUNK)
+    chunks = map_chunks(compute, list(enumerate(clips)), chunk=CHUNK)
     with io.array_writer("data/augmented.npy", shape=(total, samples), dtype=np.float16) as augmented:
         for rows in progress((append(augmented, *chunk) for chunk in chunks), total=total, unit="copies"):
             table += rows

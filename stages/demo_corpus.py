@@ -33,16 +33,16 @@ def demo_corpus() -> str:
         for place in range(settings.sentences_per_emotion)
     ]
 
-    def compute(first: int, last: int) -> list[tuple[str, bytes]]:
+    def compute(names: list[tuple[int, str, str]]) -> list[tuple[str, bytes]]:
         clips = []
-        for actor, sentence, emotion in names[first:last]:
+        for actor, sentence, emotion in names:
             clip = clip_name(actor, sentence, emotion)
             rng = clip_rng(settings.seed, clip)
             signal = speak(sentence, draw_manner(emotion, actors[actor], rng), actors[actor], rng)
             clips.append((clip, wav_bytes(signal)))
         return clips
 
-    for clips in progress(map_chunks(compute, len(names), chunk=CHUNK), total=len(names)):
+    for clips in progress(map_chunks(compute, names, chunk=CHUNK), total=len(names)):
         for clip, content in clips:
             io.write_bytes(f"data/demo/AudioWAV/{clip}.wav", content)
     write_tables(actors, names, settings.seed)

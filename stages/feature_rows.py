@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -21,18 +22,21 @@ def write_features(path: str, features_of: Callable[[np.ndarray], np.ndarray]) -
     features_of : from signals ``(clips, samples)`` to features ``(clips, frames, features)``
     """
     start = time.perf_counter()
-    clips, samples = io.open_array("data/signals.npy").shape
-    total = clips + len(io.open_array("data/augmented.npy"))
+    # Absolute, because the workers of a cluster may stand in another folder.
+    signals_file, copies_file = Path("data/signals.npy").absolute(), Path("data/augmented.npy").absolute()
+    clips, samples = io.open_array(signals_file).shape
+    total = clips + len(io.open_array(copies_file))
     shape = features_of(np.zeros((1, samples), np.float32)).shape[1:]
 
-    def compute(first: int, last: int) -> np.ndarray:
-        signals, augmented = io.open_array("data/signals.npy"), io.open_array("data/augmented.npy")
+    def compute(rows: range) -> np.ndarray:
+        first, last = rows.start, rows.stop
+        signals, augmented = io.open_array(signals_file), io.open_array(copies_file)
         taken = [signals[first:last], augmented[max(0, first - clips) : max(0, last - clips)]]
-        rows = np.concatenate(taken).astype(np.float32)
-        blocks = [features_of(rows[i : i + BLOCK]) for i in range(0, len(rows), BLOCK)]
+        samples = np.concatenate(taken).astype(np.float32)
+        blocks = [features_of(samples[i : i + BLOCK]) for i in range(0, len(samples), BLOCK)]
         return np.concatenate(blocks).astype(np.float16)
 
     with io.array_writer(path, shape=(total, *shape), dtype=np.float16) as features:
-        for chunk in progress(map_chunks(compute, total, chunk=CHUNK), total=total, unit="signals"):
+        for chunk in progress(map_chunks(compute, range(total), chunk=CHUNK), total=total, unit="signals"):
             features.append(chunk)
     return f"{total} signals in, {total} rows of {shape[0]} x {shape[1]} out, {rate(total, start)}"

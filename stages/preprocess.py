@@ -1,7 +1,6 @@
 """Recordings to signals of fixed length."""
 
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -17,16 +16,16 @@ CHUNK = 64
 
 def preprocess() -> str:
     start, params = time.perf_counter(), load()
-    settings, folder = params.preprocess, Path(params.corpus.dir) / FORMATS[params.corpus.format].audio_folder
+    settings, folder = params.preprocess, io.location(params.corpus.dir) / FORMATS[params.corpus.format].audio_folder
     files = io.read_parquet("data/clips.parquet")["file"].tolist()
 
-    def compute(first: int, last: int) -> np.ndarray:
-        recordings = (io.read_audio(folder / file) for file in files[first:last])
+    def compute(files: list[str]) -> np.ndarray:
+        recordings = (io.read_audio(folder / file) for file in files)
         return np.stack([to_signal(samples, source_rate, settings) for samples, source_rate in recordings])
 
     samples = round(settings.duration_seconds * settings.sample_rate)
     with io.array_writer("data/signals.npy", shape=(len(files), samples), dtype=np.float16) as signals:
-        for chunk in progress(map_chunks(compute, len(files), chunk=CHUNK), total=len(files)):
+        for chunk in progress(map_chunks(compute, files, chunk=CHUNK), total=len(files)):
             signals.append(chunk)
     return f"{len(files)} clips in, {len(files)} signals of {samples} samples out, {rate(len(files), start)}"
 

@@ -1,7 +1,6 @@
 """The report: one HTML page with what was trained, how well it does, on whom, and where it fails."""
 
 import io as streams
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -101,7 +100,7 @@ def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]
     confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != actual)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG_CLIPS]
-    folder = Path(corpus.dir) / FORMATS[corpus.format].audio_folder
+    folder = io.location(corpus.dir) / FORMATS[corpus.format].audio_folder
     found = []
     for place in chosen:
         heard = {EMOTIONS[i]: int(votes[place, i]) for i in np.argsort(-votes[place], kind="stable") if votes[place, i]}

@@ -1,6 +1,5 @@
 """Index and check the clips of a corpus, and divide them."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,20 +20,22 @@ CHUNK = 64
 
 def split() -> str:
     start, params = time.perf_counter(), load()
-    folder, layout = Path(params.corpus.dir), corpora.FORMATS[params.corpus.format]
+    folder, layout = io.location(params.corpus.dir), corpora.FORMATS[params.corpus.format]
     audio = folder / layout.audio_folder
     if layout.parse is None:
         rows = io.read_csv(folder / corpora.TABLE)
-        parse, names = corpora.table_parser(rows), sorted(row["path"] for row in rows)
+        parse, names = corpora.table_parser(rows), sorted(corpora.table_path(row) for row in rows)
     else:
         parse, names = layout.parse, list_files(audio) if layout.audio_folder else list_tree(audio)
     votes = optional_table(folder / "processedResults" / "tabulatedVotes.csv", corpus.listener_votes)
     actors = optional_table(folder / "VideoDemographics.csv", corpus.demographics)
 
-    def check(first: int, last: int) -> list[dict]:
-        return [examine(audio, name, parse, params.corpus) for name in names[first:last]]
+    def check(named: list[tuple[str, corpora.Utterance]]) -> list[dict]:
+        return [examine(audio, file, utterance, params.corpus) for file, utterance in named]
 
-    checked = [row for rows in progress(map_chunks(check, len(names), chunk=CHUNK), total=len(names)) for row in rows]
+    named, checked = read_names(names, parse)
+    for rows in progress(map_chunks(check, named, chunk=CHUNK), total=len(named)):
+        checked += rows
     found = [row for row in checked if "reason" not in row]
     twins = corpus.find_contradictions(found)
     rejected = [row for row in checked if "reason" in row]
@@ -79,14 +80,14 @@ def divide_index(index: pd.DataFrame, settings) -> list[str]:
 def list_files(folder: Path) -> list[str]:
     """Names of the files in the corpus's audio folder, sorted; hidden ones are no clips."""
     try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except FileNotFoundError as error:
+        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"{folder}: no such folder. corpus.dir must hold AudioWAV/ with the clips; "
             f"README.md, 'Real speech', says how to get CREMA-D."
         ) from error
     except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror}). Check its permissions.") from error
+        raise InputError(f"{folder}: cannot be read ({error.strerror or error}). Check its permissions.") from error
     if not names:
         raise InputError(f"{folder}: holds no file. Was the download finished?")
     return names
@@ -108,13 +109,27 @@ def list_tree(folder: Path) -> list[str]:
     return names
 
 
-def examine(folder: Path, file: str, parse: Callable[[str], corpora.Utterance], limits) -> dict:
-    """A row of the index, or the file and the reason why it is rejected or left out."""
+def read_names(
+    files: list[str], parse: Callable[[str], corpora.Utterance]
+) -> tuple[list[tuple[str, corpora.Utterance]], list[dict]]:
+    """What the names of the files say; and the files of whose names nothing can be made, with the reason."""
+    named, refused = [], []
+    for file in files:
+        try:
+            if Path(file).suffix.lower() not in corpus.AUDIO_SUFFIXES:
+                raise InputError(f"no clip by its name: expected one of {' '.join(corpus.AUDIO_SUFFIXES)}")
+            named.append((file, parse(file)))
+        except corpora.OtherEmotion as error:
+            refused.append({"file": file, "reason": f"left out: {error}"})
+        except InputError as error:
+            refused.append({"file": file, "reason": str(error)})
+    return named, refused
+
+
+def examine(folder: Path, file: str, utterance: corpora.Utterance, limits) -> dict:
+    """A row of the index, or the file and the reason why its sound is rejected."""
     path = folder / file
     try:
-        if path.suffix.lower() not in corpus.AUDIO_SUFFIXES:
-            raise InputError(f"no clip by its name: expected one of {' '.join(corpus.AUDIO_SUFFIXES)}")
-        utterance = parse(file)
         samples, sample_rate = io.read_audio(path)
         corpus.check_samples(
             samples,
@@ -122,8 +137,6 @@ def examine(folder: Path, file: str, parse: Callable[[str], corpora.Utterance], 
             min_duration_seconds=limits.min_duration_seconds,
             max_duration_seconds=limits.max_duration_seconds,
         )
-    except corpora.OtherEmotion as error:
-        return {"file": file, "reason": f"left out: {error}"}
     except InputError as error:
         return {"file": file, "reason": str(error).removeprefix(f"{path}: ")}
     return vars(utterance.name) | {
