@@ -67,13 +67,15 @@ def istft(spectrum: NDArray[np.complex64], *, hop_length: int, length: int) -> N
     n_fft = 2 * (spectrum.shape[-1] - 1)
     window = hann(n_fft)
     frames = scipy.fft.irfft(spectrum, n=n_fft) * window
-    total = n_fft + hop_length * (len(frames) - 1)
-    signal, weight = np.zeros(total, np.float32), np.zeros(total, np.float32)
-    squared = window**2
-    for index, samples in enumerate(frames):
-        start = index * hop_length
-        signal[start : start + n_fft] += samples
-        weight[start : start + n_fft] += squared
+    # Cut into parts of one hop, part p of frame i falls on hop i + p: one addition for each part.
+    parts = -(-n_fft // hop_length)
+    frames, squared = (np.pad(rows, [(0, 0), (0, parts * hop_length - n_fft)]) for rows in (frames, window[None] ** 2))
+    signal, weight = np.zeros((2, len(frames) + parts - 1, hop_length), np.float32)
+    for part in reversed(range(parts)):
+        span, samples = slice(part, part + len(frames)), slice(part * hop_length, (part + 1) * hop_length)
+        signal[span] += frames[:, samples]
+        weight[span] += squared[:, samples]
+    signal, weight = signal.ravel(), weight.ravel()
     np.divide(signal, weight, out=signal, where=weight > np.finfo(np.float32).tiny)
     signal = signal[n_fft // 2 :][:length]
     return np.pad(signal, (0, length - len(signal)))
