@@ -1,8 +1,9 @@
 """Clips a second of each operation on one thread: the project against its peers, outputs compared.
 
+    python -m benchmarks.operations prepare FOLDER SIGNALS.npy
     python -m benchmarks.operations OPERATION SIGNALS.npy
 
-prints rows as JSON. Every operation has a process of its own: openSMILE and TensorFlow end each
+print JSON. Every operation has a process of its own: openSMILE and TensorFlow end each
 other in one (``malloc(): invalid size``).
 """
 
@@ -361,5 +362,17 @@ def versions() -> dict[str, str]:
     return {package: version(package) for package in ("numpy", "scipy", "soxr", "soundfile", *peers)}
 
 
+def prepare(folder: Path, target: str) -> dict:
+    """Write the signals of a folder's recordings; name the operations, the machine's limits and the versions."""
+    recordings = (soundfile.read(file, dtype="float32")[0] for file in sorted(folder.iterdir()))
+    samples = round(RATE * PARAMS["preprocess"]["duration_seconds"])
+    signals = np.stack([preprocessing.truncate_pad(recording, samples=samples) for recording in recordings])
+    np.save(target, signals)
+    return {"operations": list(OPERATIONS), "limits": limits(folder, signals), "versions": versions()}
+
+
 if __name__ == "__main__":
-    print(json.dumps(clips_a_second(sys.argv[1], np.load(sys.argv[2]))))
+    if sys.argv[1] == "prepare":
+        print(json.dumps(prepare(Path(sys.argv[2]), sys.argv[3])))
+    else:
+        print(json.dumps(clips_a_second(sys.argv[1], np.load(sys.argv[2]))))

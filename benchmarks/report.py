@@ -1,0 +1,160 @@
+"""``benchmarks/results.md`` from what was measured."""
+
+from benchmarks.pipeline import COLD_CLIPS, GOAL_UAR, NAIVE_CLIPS
+from benchmarks.timing import REPEATS
+from ser.tables import markdown
+
+INTRODUCTION = f"""# Benchmarks
+
+Written by `make bench` from `benchmarks/results.json`; a part alone is measured by
+`.venv-bench/bin/python -m benchmarks PART`. The peers are installed for this alone, from
+`benchmarks/requirements.lock`. Candidates take turns, {REPEATS} rounds unless said otherwise; a figure is the median, a
+ratio the median of the rounds' ratios.
+"""
+
+
+def page(results: dict) -> str:
+    """The page, with the parts that were measured."""
+    parts = [INTRODUCTION]
+    for name, section in SECTIONS.items():
+        if name in results:
+            part = results[name]
+            about = ", ".join(f"{key} {value}" for key, value in part["machine"].items())
+            parts.append(f"{section(part['found'])}\n\n*{part['date']}; {about}.*\n")
+    return "\n".join(parts)
+
+
+def operations_section(found: dict) -> str:
+    bound = found["limits"]
+    rows = [
+        [
+            row["operation"],
+            row["candidate"],
+            f"{row['clips a second']:.0f}",
+            row["spread"],
+            "" if row["candidate"] == "ser" else f"{row['ser is faster by']:.2f}",
+            "" if row["candidate"] == "ser" else row["largest difference"],
+        ]
+        for row in found["rows"]
+    ]
+    log_mel = next(row["clips a second"] for row in found["rows"] if row["candidate"] == "ser")
+    versions = ", ".join(f"{package} {version}" for package, version in found["versions"].items())
+    header = ["operation", "candidate", "clips a second", "smallest to largest", "times as long as ser", "differs by"]
+    return f"""## Operations, on one thread
+
+64 clips of 3 s at 16 kHz, settings of `params.yaml`. "Differs by" is the largest absolute difference of the outputs.
+
+{markdown(header, rows)}
+
+What the machine allows, on one thread: the transforms of a clip's log-mel alone, on frames that lie ready,
+{bound["fft"]:.0f} clips a second, of which log-mel reaches {log_mel / bound["fft"]:.0%}; copying a clip's frames once,
+{bound["copy"]:.0f} clips a second; decoding by libsndfile from the page cache, {bound["decode"]:.0f} clips a second;
+memory, {bound["memory bytes a second"] / 1e9:.1f} GB a second read and written.
+
+{versions}."""
+
+
+def features_section(found: dict) -> str:
+    sizes = markdown(
+        ["artifact", "MB", "bytes a clip"],
+        [
+            [f"`{name}`", f"{size / 1e6:.1f}", f"{size / found['clips']:.0f}"]
+            for name, size in found["artifact bytes"].items()
+        ],
+    )
+    rounds = ", ".join(f"{value:.1f}" for value in found["times as fast, each round"])
+    return f"""## Audio to features
+
+`split` to `spectrograms` with three copies of each clip, on all {found["clips"]} clips of `{found["corpus"]}`, every stage's
+start-up included, against `benchmarks/naive.py` on {NAIVE_CLIPS} of them, its start-up not counted; both warm, on the same
+cores: **{found["times as fast"]:.1f} times as fast** ({rounds}).
+
+| | clips a second |
+| --- | --- |
+| the stages | {found["stages, clips a second"]:.1f} |
+| `benchmarks/naive.py` | {found["naive script, clips a second"]:.2f} |
+
+{sizes}"""
+
+
+def cold_section(found: dict) -> str:
+    return f"""## The first run after an install
+
+On {COLD_CLIPS} clips, with nothing compiled yet, neither by Python nor by Numba: the stages {found["stages, seconds"]:.1f} s, the naive
+script {found["naive script, seconds"]:.1f} s, {found["times as fast"]:.2f} times as long."""
+
+
+def growth_section(found: list[dict]) -> str:
+    first = found[0]
+    stages = list(first["peak bytes"])
+    rows = [
+        [
+            str(row["clips"]),
+            f"{row['seconds']:.1f}",
+            f"{row['clips'] / row['seconds']:.1f}",
+            *(f"{row['peak bytes'][stage] / 1e6:.0f}" for stage in stages),
+            f"{row['artifact bytes'] / 1e6:.0f}",
+        ]
+        for row in found
+    ]
+    slopes = [
+        (later["seconds"] - earlier["seconds"]) / (later["clips"] - earlier["clips"])
+        for earlier, later in zip(found, found[1:], strict=False)
+    ]
+    rise = max(found[-1]["peak bytes"].values()) / max(first["peak bytes"].values()) - 1
+    header = ["clips", "seconds", "clips a second", *(f"`{stage}`, MB" for stage in stages), "artifacts, MB"]
+    return f"""## Growth
+
+The same corpus 1, 4 and 16 times over. Memory is the largest sum of the resident memory of a stage's processes, what they
+share counted for each. From the first size to the last the peak changes by {rise:+.1%}; a further clip costs
+{1000 * slopes[0]:.1f} ms between the first two sizes, {1000 * slopes[-1]:.1f} ms between the last two ({slopes[-1] / slopes[0] - 1:+.0%}).
+
+{markdown(header, rows)}"""
+
+
+def caching_section(found: dict) -> str:
+    rows = [[f"`{key}`", f"{share:.0%}"] for key, share in found["share of a full run"].items()]
+    return f"""## Caching
+
+On the demo corpus, with trainings of two epochs; changes and the full run measured once. A full run takes
+{found["full run, seconds"]:.0f} s, `dvc repro` with nothing to do {found["nothing to do, seconds"]:.1f} s, changing between two commits with
+`git checkout` and `dvc checkout` {found["checkout, seconds"]:.1f} s.
+
+{markdown(["after a change of", "share of a full run"], rows)}"""
+
+
+def training_section(found: dict) -> str:
+    rows = [
+        [
+            network,
+            str(row["training clips"]),
+            f"{row['milliseconds a clip']:.2f}",
+            f"{row['waiting for input']:.0%}",
+            f"{row['seconds to the goal']:.0f}" if row["seconds to the goal"] else f"not in {row['epochs run']} epochs",
+            f"{row['best validation UAR']:.3f}",
+        ]
+        for network, row in found.items()
+    ]
+    header = [
+        "network",
+        "training clips",
+        "ms a training clip and epoch, validation included",
+        "waiting for input",
+        f"seconds to {GOAL_UAR} validation UAR",
+        "best validation UAR until then",
+    ]
+    return f"""## Training
+
+Division `speaker`, parameters of `params.yaml`.
+
+{markdown(header, rows)}"""
+
+
+SECTIONS = {
+    "features": features_section,
+    "cold": cold_section,
+    "operations": operations_section,
+    "growth": growth_section,
+    "caching": caching_section,
+    "training": training_section,
+}
