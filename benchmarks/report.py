@@ -1,6 +1,9 @@
 """``benchmarks/results.md`` from what was measured."""
 
+from itertools import pairwise
+
 from benchmarks.pipeline import COLD_CLIPS, GOAL_UAR, NAIVE_CLIPS
+from benchmarks.simulation import SHARD_ROWS
 from benchmarks.timing import REPEATS
 from ser.tables import markdown
 
@@ -65,9 +68,9 @@ def features_section(found: dict) -> str:
     rounds = ", ".join(f"{value:.1f}" for value in found["times as fast, each round"])
     return f"""## Audio to features
 
-`split` to `spectrograms` with three copies of each clip, on all {found["clips"]} clips of `{found["corpus"]}`, every stage's
-start-up included, against `benchmarks/naive.py` on {NAIVE_CLIPS} of them, its start-up not counted; both warm, on the same
-cores: **{found["times as fast"]:.1f} times as fast** ({rounds}).
+`split` to `spectrograms` with three copies of each clip, on all {found["clips"]} clips of `{found["corpus"]}`,
+every stage's start-up included, against `benchmarks/naive.py` on {NAIVE_CLIPS} of them, its start-up not counted; both
+warm, on the same cores: **{found["times as fast"]:.1f} times as fast** ({rounds}).
 
 | | clips a second |
 | --- | --- |
@@ -80,8 +83,9 @@ cores: **{found["times as fast"]:.1f} times as fast** ({rounds}).
 def cold_section(found: dict) -> str:
     return f"""## The first run after an install
 
-On {COLD_CLIPS} clips, with nothing compiled yet, neither by Python nor by Numba: the stages {found["stages, seconds"]:.1f} s, the naive
-script {found["naive script, seconds"]:.1f} s, {found["times as fast"]:.2f} times as long."""
+On {COLD_CLIPS} clips, with nothing compiled yet, neither by Python nor by Numba: the stages
+{found["stages, seconds"]:.1f} s, the naive script {found["naive script, seconds"]:.1f} s,
+{found["times as fast"]:.2f} times as long."""
 
 
 def growth_section(found: list[dict]) -> str:
@@ -99,15 +103,16 @@ def growth_section(found: list[dict]) -> str:
     ]
     slopes = [
         (later["seconds"] - earlier["seconds"]) / (later["clips"] - earlier["clips"])
-        for earlier, later in zip(found, found[1:], strict=False)
+        for earlier, later in pairwise(found)
     ]
     rise = max(found[-1]["peak bytes"].values()) / max(first["peak bytes"].values()) - 1
     header = ["clips", "seconds", "clips a second", *(f"`{stage}`, MB" for stage in stages), "artifacts, MB"]
     return f"""## Growth
 
-The same corpus 1, 4 and 16 times over. Memory is the largest sum of the resident memory of a stage's processes, what they
-share counted for each. From the first size to the last the peak changes by {rise:+.1%}; a further clip costs
-{1000 * slopes[0]:.1f} ms between the first two sizes, {1000 * slopes[-1]:.1f} ms between the last two ({slopes[-1] / slopes[0] - 1:+.0%}).
+The same corpus 1, 4 and 16 times over. Memory is the largest sum of the resident memory of a stage's processes,
+what they share counted for each. From the first size to the last the peak changes by {rise:+.1%}; a further clip
+costs {1000 * slopes[0]:.1f} ms between the first two sizes, {1000 * slopes[-1]:.1f} ms between the last two
+({slopes[-1] / slopes[0] - 1:+.0%}).
 
 {markdown(header, rows)}"""
 
@@ -117,8 +122,8 @@ def caching_section(found: dict) -> str:
     return f"""## Caching
 
 On the demo corpus, with trainings of two epochs; changes and the full run measured once. A full run takes
-{found["full run, seconds"]:.0f} s, `dvc repro` with nothing to do {found["nothing to do, seconds"]:.1f} s, changing between two commits with
-`git checkout` and `dvc checkout` {found["checkout, seconds"]:.1f} s.
+{found["full run, seconds"]:.0f} s, `dvc repro` with nothing to do {found["nothing to do, seconds"]:.1f} s, changing
+between two commits with `git checkout` and `dvc checkout` {found["checkout, seconds"]:.1f} s.
 
 {markdown(["after a change of", "share of a full run"], rows)}"""
 
@@ -150,6 +155,24 @@ Division `speaker`, parameters of `params.yaml`.
 {markdown(header, rows)}"""
 
 
+def scaling_section(found: dict) -> str:
+    index, reading = found["index"], found["reading"]
+    seconds = [[name.removesuffix(", seconds"), f"{value:.1f}"] for name, value in index.items() if "seconds" in name]
+    parquet_mb, resident_gb = index["Parquet bytes"] / 1e6, index["resident bytes"] / 1e9
+    shards, one = reading["rows a second, shards"], reading["rows a second, one NPY"]
+    written_mb, hashed_mb = found["one writer, bytes a second"] / 1e6, found["hash, bytes a second"] / 1e6
+    return f"""## A million clips, simulated
+
+The index repeated to {found["clips"]:,} clips: {parquet_mb:.0f} MB of Parquet, {resident_gb:.1f} GB in memory.
+
+{markdown(["part", "seconds"], seconds)}
+
+Spectrograms as {reading["shards"]} shards of {SHARD_ROWS} clips: {shards:.0f} random clips a second, from one NPY
+{one:.0f}; all shards are open after {reading["opening all shards, seconds"]:.2f} s. Local workers hand
+{written_mb:.0f} MB a second to the one process that writes; MD5, by which DVC knows a file, takes
+{hashed_mb:.0f} MB a second."""
+
+
 SECTIONS = {
     "features": features_section,
     "cold": cold_section,
@@ -157,4 +180,5 @@ SECTIONS = {
     "growth": growth_section,
     "caching": caching_section,
     "training": training_section,
+    "scaling": scaling_section,
 }

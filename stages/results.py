@@ -1,7 +1,7 @@
-"""Write README.md's tables from ``results/crema-d`` and the package's bundle, never by hand.
+"""Write the tables of README.md and of the model card from ``results/crema-d`` and the package's bundle, never by hand.
 
 ``python -m stages.results`` fills every block ``<!-- results: STUDY TABLE -->`` and ``<!-- output: ser info -->``;
-``--check`` writes nothing and fails where the page differs.
+``--check`` writes nothing and fails where a page differs.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from ser.cli import open_bundle
 from ser.errors import InputError
 from stages.console import run
 
-PAGE = Path("README.md")
+PAGES = (Path("README.md"), Path("docs/model_card.md"))
 TABLES = {
     "protocol": tables.protocol_table,
     "seeds": tables.seeds_table,
@@ -39,13 +39,14 @@ def results() -> str:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is out of date")
     check = parser.parse_args().check
-    text = PAGE.read_text(encoding="utf-8")
-    filled = fill(text)
-    if check and filled != text:
-        raise InputError(f"{PAGE} differs from what the results hold. Run: make results")
-    if not check:
-        io.write_bytes(PAGE, filled.encode())
-    return f"{PAGE} {'checked' if check else 'written'}"
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        filled = fill(text)
+        if check and filled != text:
+            raise InputError(f"{page} differs from what the results hold. Run: make results")
+        if not check:
+            io.write_bytes(page, filled.encode())
+    return f"{', '.join(map(str, PAGES))} {'checked' if check else 'written'}"
 
 
 if __name__ == "__main__":

@@ -107,9 +107,10 @@ def test_a_block_of_a_page_is_replaced_and_nothing_else():
         tables.replace_block(page, "results: c", "")
 
 
-def test_the_readme_shows_what_the_results_and_the_bundle_hold(monkeypatch):
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_pages_show_what_the_results_and_the_bundle_hold(monkeypatch, page):
     monkeypatch.chdir(ROOT)
-    text = PAGE.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     assert fill(text) == text, "run: make results"
     assert fill(tables.replace_block(text, "output: ser info", "typed by hand")) == text
 

@@ -1,0 +1,54 @@
+"""What ``make bench`` rests on: that it compares like with like, and that its page says what was measured."""
+
+import shutil
+
+import numpy as np
+import pytest
+from conftest import ROOT, get_param
+
+from benchmarks import naive, report, timing, workspace
+from ser import io
+
+CLIPS = 4
+
+
+def test_the_page_is_written_from_the_results():
+    page = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
+    assert page == report.page(io.read_json(ROOT / "benchmarks" / "results.json"))
+
+
+def test_candidates_take_turns_and_are_compared_round_by_round():
+    turns = []
+    seconds = timing.alternate({name: lambda name=name: turns.append(name) for name in ("a", "b")}, repeats=3)
+    assert turns == ["a", "b"] * 3
+    assert [len(values) for values in seconds.values()] == [3, 3]
+    assert timing.ratio([2.0, 9.0, 8.0], [1.0, 3.0, 1.0]) == 3.0
+
+
+@pytest.mark.pipeline
+def test_the_naive_script_computes_what_the_stages_compute(finished, tmp_path, monkeypatch):
+    few = tmp_path / "few" / "AudioWAV"
+    few.mkdir(parents=True)
+    for file in sorted((finished.folder / "data" / "demo" / "AudioWAV").iterdir())[:CLIPS]:
+        shutil.copy(file, few)
+    monkeypatch.chdir(finished.folder)
+    naive.main(few.parent, tmp_path / "out")
+
+    def both(name: str) -> tuple[np.ndarray, np.ndarray]:
+        own, other = (io.open_array(folder / name) for folder in (finished.folder / "data", tmp_path / "out"))
+        assert own.shape[1:-1] == other.shape[1:-1]
+        return own[:CLIPS].astype(np.float32), other[:CLIPS].astype(np.float32)
+
+    np.testing.assert_allclose(*both("signals.npy"), atol=1e-4)
+    np.testing.assert_allclose(*both("spectrograms.npy"), atol=0.1)  # dB; float16 signals at the pipeline's floor
+    own, other = both("features_1d.npy")
+    mels = get_param(finished.folder, "features_1d.n_mels")
+    np.testing.assert_allclose(own[..., :mels], other[..., :mels], atol=0.1)
+    np.testing.assert_allclose(own[..., mels + 2], other[..., mels + 2], atol=1e-3)  # zero-crossing rate
+
+
+def test_a_repeated_corpus_has_new_names_and_no_sound_twice(finished, tmp_path):
+    base = workspace.some_clips(finished.folder / "data" / "demo", tmp_path / "base", count=CLIPS)
+    folder = workspace.repeated(base, tmp_path / "repeated", times=3) / "AudioWAV"
+    contents = [file.read_bytes() for file in sorted(folder.iterdir())]
+    assert len(contents) == len(set(contents)) == 3 * CLIPS
