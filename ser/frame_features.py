@@ -124,13 +124,13 @@ def fundamental_frequency(
     window_correlation = _autocorrelation(window, n_fft)
     correlation = _autocorrelation(frame(signals, frame_length=frame_length, hop_length=hop_length) * window, n_fft)
     power = correlation[..., :1]
-    normalised = np.divide(correlation[..., lags], power, out=np.zeros_like(correlation[..., lags]), where=power > 1e-8)
+    silent = power[..., 0] <= 1e-8
+    normalised = correlation[..., lags] / np.where(silent[..., None], np.float32(np.inf), power)
     normalised /= window_correlation[lags] / window_correlation[0]
     # Ties between a period and its multiples go to the shortest.
     weighted = normalised - 0.02 * np.log2(np.arange(shortest, longest + 1) / shortest)
     best = np.argmax(weighted, axis=-1)
-    harmonicity = np.take_along_axis(normalised, best[..., None], axis=-1)[..., 0]
-    silent = power[..., 0] <= 1e-8
+    harmonicity = np.where(silent, 0, np.take_along_axis(normalised, best[..., None], axis=-1)[..., 0])
     pitch_hz = np.where(silent, fmin_hz, sample_rate / (best + shortest))
     return np.log2(pitch_hz / fmin_hz).astype(np.float32), np.clip(harmonicity, 0, 1)
 

@@ -12,7 +12,7 @@ from ser.errors import InputError
 from ser.partitions import published_partition
 from ser.studies import STUDIES, runs_of
 from ser.summary import SCORES, SELECTION_ACTORS, score_pooled, summarise
-from stages.results import PAGE, fill
+from stages.results import PAGES, fill
 
 
 def metrics(uar: float, *, fold: int = 1, seed: int = 0) -> dict:
