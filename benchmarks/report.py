@@ -24,6 +24,8 @@ def page(results: dict) -> str:
             part = results[name]
             about = ", ".join(f"{key} {value}" for key, value in part["machine"].items())
             parts.append(f"{section(part['found'])}\n\n*{part['date']}; {about}.*\n")
+    if {"features", "scaling"} <= set(results):
+        parts.append(outlook(results["features"], results["scaling"]["found"]))
     return "\n".join(parts)
 
 
@@ -171,6 +173,48 @@ Spectrograms as {reading["shards"]} shards of {SHARD_ROWS} clips: {shards:.0f} r
 {one:.0f}; all shards are open after {reading["opening all shards, seconds"]:.2f} s. Local workers hand
 {written_mb:.0f} MB a second to the one process that writes; MD5, by which DVC knows a file, takes
 {hashed_mb:.0f} MB a second."""
+
+
+SIZES = {"10 thousand": 10**4, "1 million": 10**6, "100 million": 10**8}
+
+
+def outlook(features: dict, scaling: dict) -> str:
+    """Hours and bytes at larger sizes, worked out from the measured rates."""
+    found, cores = features["found"], features["machine"]["cores"]
+    core_seconds = cores / found["stages, clips a second"]
+    sizes = {name: size / found["clips"] for name, size in found["artifact bytes"].items()}
+    largest = max(sizes.values())
+    rows = []
+    for title, clips in SIZES.items():
+        core_hours = clips * core_seconds / 3600
+        written = clips * sum(sizes.values())
+        rows.append(
+            [
+                title,
+                f"{clips * 2.5 / 3600:,.0f}",
+                f"{core_hours:,.1f}",
+                f"{max(1, round(core_hours)):,}",
+                f"{written / 1e9:,.0f}",
+                f"{written / scaling['one writer, bytes a second'] / 3600:,.1f}",
+                f"{clips * largest / scaling['hash, bytes a second'] / 3600:,.1f}",
+            ]
+        )
+    header = [
+        "clips",
+        "hours of speech",
+        "processor hours, `split` to `spectrograms`",
+        "processors to be done in an hour",
+        "artifacts, GB",
+        "hours for one writer",
+        "hours to hash the largest artifact as one file",
+    ]
+    return f"""## Larger corpora, worked out
+
+From the rates above: {1000 * core_seconds:.0f} ms of a processor and {sum(sizes.values()) / 1e3:.0f} kB a clip, copies
+included. What it means is in [docs/scaling.md](../docs/scaling.md).
+
+{markdown(header, rows)}
+"""
 
 
 SECTIONS = {

@@ -69,6 +69,10 @@ def test_a_table_numbers_its_speakers_and_refuses_what_it_cannot_read():
         table_parser([{"path": "a.wav"}])
     with pytest.raises(InputError, match="1 paths are listed twice"):
         table_parser([rows[0], rows[0]])
+    with pytest.raises(InputError, match="1 paths are listed twice"):
+        table_parser([rows[0], rows[0] | {"path": "./b.wav"}])
+    with pytest.raises(InputError, match="line 3 has fewer cells"):
+        table_parser([rows[0], {"path": "a.wav", "speaker": "al", "emotion": None}])
 
 
 def as_ravdess(project, folder) -> int:

@@ -1,5 +1,7 @@
+import io as streams
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -146,3 +148,17 @@ def test_groups_of_arrays_come_back_in_order(tmp_path):
     back = io.read_arrays(tmp_path / "a.npz")
     assert [len(array) for array in back["many"]] == list(range(12))
     assert back["one"][0] == 1.5
+
+
+def test_a_device_or_a_folder_is_never_replaced_by_a_file(tmp_path):
+    for target in ("/dev/null", tmp_path):
+        with pytest.raises(InputError, match="no regular file"):
+            io.write_bytes(target, b"content")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_cut_recording_in_a_stream_is_noticed(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(1000), 16000)
+    content = (tmp_path / "a.wav").read_bytes()
+    with pytest.raises(InputError, match=r"^standard input: cut short, 1000 of"):
+        io.read_audio(streams.BytesIO(content[:1000]))
