@@ -29,9 +29,10 @@ def augment() -> str:
             signal = signals[row].astype(np.float32)
             rng = clip_rng(settings.seed, clip)
             values = draw_values(settings, rng)
-            copies.append(altered_copies(signal, values, sample_rate=params.preprocess.sample_rate, rng=rng))
+            altered = altered_copies(signal, values, sample_rate=params.preprocess.sample_rate, rng=rng)
+            copies.append(altered.astype(np.float16))
             rows += [{"clip": clip, "source_row": row, "transform": name, "value": values[name]} for name in TRANSFORMS]
-        return np.concatenate(copies).astype(np.float16), rows
+        return np.concatenate(copies), rows
 
     total, table = len(TRANSFORMS) * len(clips), []
     chunks = map_chunks(compute, list(enumerate(clips)), chunk=CHUNK)
