@@ -82,7 +82,9 @@ def _connected(address: str):
     try:
         from distributed import Client
     except ImportError as error:
-        raise InputError(f"{SCHEDULER_VARIABLE} is set, and Dask is missing: pip install 'ser[dask]'.") from error
+        raise InputError(
+            f"{SCHEDULER_VARIABLE} is set, and Dask is missing: pip install '.[dask]' in the project's folder"
+        ) from error
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
