@@ -160,8 +160,8 @@ def location(address: str):
         return UPath(address)
     except (ImportError, ValueError) as error:
         raise InputError(
-            f"{address}: cannot be read ({error}). For S3: pip install '.[s3]' in the project's folder; other addresses "
-            f"want the package that fsspec names for them."
+            f"{address}: cannot be read ({error}). For S3: pip install '.[s3]' in the project's folder; others want "
+            f"the package that fsspec names for them."
         ) from error
 
 
