@@ -39,11 +39,16 @@ def test_the_naive_script_computes_what_the_stages_compute(finished, tmp_path, m
         assert own.shape[1:-1] == other.shape[1:-1]
         return own[:CLIPS].astype(np.float32), other[:CLIPS].astype(np.float32)
 
+    def agree_in_db(own: np.ndarray, other: np.ndarray) -> None:
+        # The stages read signals of float16, whose rounding is heard in the quietest bands.
+        np.testing.assert_allclose(own, other, atol=0.5)
+        assert np.abs(own - other).mean() < 0.02
+
     np.testing.assert_allclose(*both("signals.npy"), atol=1e-4)
-    np.testing.assert_allclose(*both("spectrograms.npy"), atol=0.1)  # dB; float16 signals at the pipeline's floor
+    agree_in_db(*both("spectrograms.npy"))
     own, other = both("features_1d.npy")
     mels = get_param(finished.folder, "features_1d.n_mels")
-    np.testing.assert_allclose(own[..., :mels], other[..., :mels], atol=0.1)
+    agree_in_db(own[..., :mels], other[..., :mels])
     np.testing.assert_allclose(own[..., mels + 2], other[..., mels + 2], atol=1e-3)  # zero-crossing rate
 
 
