@@ -115,7 +115,6 @@ def growth(corpus: Path, scratch: Path) -> list[dict]:
 CHANGES = {
     "evaluate.bootstrap_samples": 500,
     "train_cnn1d.dropout": 0.4,
-    "train_cnn2d.dropout": 0.3,
     "training.label_smoothing": 0.1,
     "split.seed": 1,
     "spectrograms.fmin_hz": 60.0,
