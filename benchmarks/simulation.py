@@ -75,7 +75,7 @@ def index_at(index: pd.DataFrame, scratch: Path) -> dict:
             read["sex"].tolist(),
             protocol="speaker",
             fold=1,
-            fractions=(0.6, 0.2, 0.2),
+            fractions={"train": 0.6, "validation": 0.2, "test": 0.2},
             seed=0,
         ),
     )
