@@ -170,9 +170,9 @@ The index repeated to {found["clips"]:,} clips: {parquet_mb:.0f} MB of Parquet, 
 {markdown(["part", "seconds"], seconds)}
 
 Spectrograms as {reading["shards"]} shards of {SHARD_ROWS} clips: {shards:.0f} random clips a second, from one NPY
-{one:.0f}; all shards are open after {reading["opening all shards, seconds"]:.2f} s. Local workers hand
-{written_mb:.0f} MB a second to the one process that writes; MD5, by which DVC knows a file, takes
-{hashed_mb:.0f} MB a second."""
+{one:.0f}, both out of the page cache; all shards are open after {reading["opening all shards, seconds"]:.2f} s. The
+process that writes an artifact takes {written_mb:.0f} MB a second of chunks made by threads beside it; MD5, by which
+DVC knows a file, takes {hashed_mb:.0f} MB a second."""
 
 
 SIZES = {"10 thousand": 10**4, "1 million": 10**6, "100 million": 10**8}
