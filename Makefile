@@ -65,3 +65,7 @@ $(STAMP): requirements.lock
 # Versions for every supported Python, without index addresses. Needs uv.
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra app --extra dask --extra s3 --extra test --no-header --no-annotate --no-emit-index-url -o requirements.lock
+	grep -v '^soxr' requirements.lock > .constraints.txt  # audiomentations wants soxr below 1, and works with 1
+	echo 'soxr>=1' > .overrides.txt
+	uv pip compile benchmarks/requirements.in --python-version 3.11 -c .constraints.txt --override .overrides.txt --no-header --no-annotate --no-emit-index-url -o benchmarks/requirements.lock
+	rm .constraints.txt .overrides.txt
