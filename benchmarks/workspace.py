@@ -54,7 +54,6 @@ class Workspace:
         self.folder = folder
         subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
         self.change(changes)
-        self.peak_bytes = 0
 
     def change(self, changes: dict) -> None:
         """Set parameters by their dotted keys."""

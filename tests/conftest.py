@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,13 @@ def sine(frequency_hz: float, *, seconds: float = 1.0, amplitude: float = 0.5) -
     """A sine of float32 samples."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     return (amplitude * np.sin(2 * np.pi * frequency_hz * time)).astype(np.float32)
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def real_clips(count: int) -> list[Path]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import soundfile
+from conftest import free_port
 
 from ser import cli
 
@@ -24,9 +25,7 @@ SECONDS_TO_START = 90
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A page that serves the networks of the package on a free port of the loopback address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "ser", "app", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 import cloudpickle
 import numpy as np
 import pytest
-from conftest import ROOT, Project
+from conftest import ROOT, Project, free_port
 
 from ser import io, parallel
 from ser.errors import InputError
@@ -26,9 +25,7 @@ class Cluster:
     """A scheduler and two workers, each in a process group of its own; they stand in another folder."""
 
     def __init__(self, folder, code=ROOT):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.address, self.folder = f"tcp://127.0.0.1:{port}", folder
         self.processes = [self._start("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), code=code)]
         self.processes += [

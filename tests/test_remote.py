@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Project, set_params
+from conftest import Project, free_port, set_params
 from test_cluster import running_cluster
 
 from ser import io
@@ -24,9 +24,7 @@ def s3(tmp_path_factory):
     """The settings by which every S3 client finds the server, with two empty buckets."""
     import s3fs
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "test",
