@@ -139,12 +139,12 @@ def write_parquet(path: str | Path, table) -> None:
         pyarrow.parquet.write_table(pyarrow.Table.from_pandas(table, preserve_index=False), file)
 
 
-def read_parquet(path: str | Path):
-    """Read a Parquet file as a pandas ``DataFrame``."""
+def read_parquet(path: str | Path, columns: list[str] | None = None):
+    """Read a Parquet file as a pandas ``DataFrame``; of a long one, only the columns that are needed."""
     import pandas
 
     _require(path)
-    return pandas.read_parquet(path)
+    return pandas.read_parquet(path, columns=columns)
 
 
 def location(address: str):

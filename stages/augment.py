@@ -19,34 +19,35 @@ CHUNK = 32
 def augment() -> str:
     start, params = time.perf_counter(), load()
     settings = params.augment
-    clips = io.read_parquet("data/clips.parquet")["clip"].tolist()
+    clips = io.read_parquet("data/clips.parquet", ["clip"])["clip"].to_numpy()
     source = Path("data/signals.npy").absolute()  # the workers of a cluster may stand elsewhere
     samples = io.open_array(source).shape[1]
 
-    def compute(clips: list[tuple[int, str]]) -> tuple[np.ndarray, list[dict]]:
-        signals, copies, rows = io.open_array(source), [], []
+    def compute(clips: list[tuple[int, str]]) -> list[tuple[np.ndarray, list[float]]]:
+        signals, altered = io.open_array(source), []
         for row, clip in clips:
             signal = signals[row].astype(np.float32)
             rng = clip_rng(settings.seed, clip)
-            values = draw_values(settings, rng)
-            altered = altered_copies(signal, values, sample_rate=params.preprocess.sample_rate, rng=rng)
-            copies.append(altered.astype(np.float16))
-            rows += [{"clip": clip, "source_row": row, "transform": name, "value": values[name]} for name in TRANSFORMS]
-        return np.concatenate(copies), rows
+            drawn = draw_values(settings, rng)
+            copies = altered_copies(signal, drawn, sample_rate=params.preprocess.sample_rate, rng=rng)
+            altered.append((copies.astype(np.float16), [drawn[name] for name in TRANSFORMS]))
+        return altered
 
-    total, table = len(TRANSFORMS) * len(clips), []
+    total, values = len(TRANSFORMS) * len(clips), []
     chunks = map_chunks(compute, list(enumerate(clips)), chunk=CHUNK)
     with io.array_writer("data/augmented.npy", shape=(total, samples), dtype=np.float16) as augmented:
-        for rows in progress((append(augmented, *chunk) for chunk in chunks), total=total, unit="copies"):
-            table += rows
+        for chunk in progress(chunks, total=len(clips)):
+            for copies, drawn in chunk:
+                augmented.append(copies)
+                values += drawn
+    table = {
+        "clip": np.repeat(clips, len(TRANSFORMS)),
+        "source_row": np.repeat(np.arange(len(clips)), len(TRANSFORMS)),
+        "transform": np.tile(TRANSFORMS, len(clips)),
+        "value": values,
+    }
     io.write_parquet("data/augmented.parquet", pd.DataFrame(table))
     return f"{len(clips)} clips in, {total} copies out, {rate(total, start)}"
-
-
-def append(augmented: io.ArrayWriter, copies: np.ndarray, rows: list[dict]) -> list[dict]:
-    """Write the copies of a chunk and pass its rows on."""
-    augmented.append(copies)
-    return rows
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ CHUNK = 64
 def preprocess() -> str:
     start, params = time.perf_counter(), load()
     settings, folder = params.preprocess, io.location(params.corpus.dir) / FORMATS[params.corpus.format].audio_folder
-    files = io.read_parquet("data/clips.parquet")["file"].tolist()
+    files = io.read_parquet("data/clips.parquet", ["file"])["file"].tolist()
 
     def compute(files: list[str]) -> np.ndarray:
         recordings = (io.read_audio(folder / file) for file in files)
-        return np.stack([to_signal(samples, source_rate, settings) for samples, source_rate in recordings])
+        signals = (to_signal(samples, source_rate, settings) for samples, source_rate in recordings)
+        return np.stack([signal.astype(np.float16) for signal in signals])
 
     samples = round(settings.duration_seconds * settings.sample_rate)
     with io.array_writer("data/signals.npy", shape=(len(files), samples), dtype=np.float16) as signals:

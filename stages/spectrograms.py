@@ -18,7 +18,7 @@ def spectrograms() -> str:
     settings = params.spectrograms.model_dump()
     compute = partial(log_mel, sample_rate=params.preprocess.sample_rate, **settings)
     done = write_features("data/spectrograms.npy", compute)
-    clips, rows = io.read_parquet("data/clips.parquet"), io.open_array("data/spectrograms.npy")
+    clips, rows = io.read_parquet("data/clips.parquet", ["clip", "emotion"]), io.open_array("data/spectrograms.npy")
     for emotion in (emotion for emotion in EMOTIONS if (clips["emotion"] == emotion).any()):
         row = int(np.argmax(clips["emotion"] == emotion))
         picture = draw_spectrogram(
