@@ -16,7 +16,7 @@ class Study:
 
 
 STUDIES = {
-    "emo-superb": Study("emo-superb", folds=(1, 2, 3, 4, 5), seeds=(0, 1)),
+    "emo-superb": Study("emo-superb", folds=(1, 2, 3, 4, 5)),
     "emo-superb-normalized": Study("emo-superb", folds=(1, 2, 3, 4, 5), speaker_normalization=True),
     "clip": Study("clip"),
     "audeering": Study("audeering", seeds=(0, 1, 2)),

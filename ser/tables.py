@@ -25,31 +25,38 @@ def _range(scores: dict) -> str:
 
 def protocol_table(study: dict) -> str:
     """Every classifier of a study: means over its trainings, spreads, the interval over actors, the gap."""
-    rows = []
-    for name, title in TITLES.items():
-        rows.append(_protocol_row(title, study["classifiers"][name], study["pooled"]["scores"][name]))
-    for name, summary in study["seeds_averaged"].items():
-        rows.append(_protocol_row(f"{TITLES[name]}, seeds averaged", summary, None))
-    listeners = study["pooled"]["listeners"]
-    if listeners:
-        cells = ["listeners, voice only", number(listeners["uar"]), "", "", "", "", number(listeners["accuracy"]), ""]
-        rows.append(cells)
-    header = ["", "test UAR", "95 % over actors", "spread of folds", "spread of seeds"]
-    return markdown([*header, "train accuracy", "test accuracy", "train minus test"], rows)
-
-
-def _protocol_row(title: str, summary: dict, pooled: dict | None) -> list[str]:
-    mean = summary["mean"]
-    return [
-        title,
-        number(mean["test"]["uar"]),
-        _range(pooled) if pooled else "",
-        number(summary.get("spread_of_folds", {}).get("uar")),
-        number(summary.get("spread_of_seeds", {}).get("uar")),
-        number(mean["train"]["accuracy"]),
-        number(mean["test"]["accuracy"]),
-        number(summary["mean_train_minus_test_accuracy"]),
+    pooled = study["pooled"]
+    unseen = pooled["scores_without_selection_actors"]
+    rows = [
+        {
+            "": TITLES[name],
+            **_means(study["classifiers"][name]),
+            "95 % over actors": _range(pooled["scores"][name]),
+            "selection actors left out": number(unseen[name]["uar"]) if name in unseen else "",
+        }
+        for name in TITLES
     ]
+    for name, summary in study["seeds_averaged"].items():
+        rows.append({"": f"{TITLES[name]}, seeds averaged", **_means(summary)})
+    if heard := pooled["listeners"]:
+        uar, accuracy = number(heard["uar"]), number(heard["accuracy"])
+        rows.append({"": "listeners, voice only", "test UAR": uar, "test accuracy": accuracy})
+    header = ["", "test UAR", "95 % over actors", "selection actors left out", "spread of folds", "spread of seeds"]
+    header += ["train accuracy", "test accuracy", "train minus test"]
+    filled = [name for name in header if name == "" or any(row.get(name) for row in rows)]
+    return markdown(filled, [[row.get(name, "") for name in filled] for row in rows])
+
+
+def _means(summary: dict) -> dict[str, str]:
+    mean = summary["mean"]
+    return {
+        "test UAR": number(mean["test"]["uar"]),
+        "spread of folds": number(summary.get("spread_of_folds", {}).get("uar")),
+        "spread of seeds": number(summary.get("spread_of_seeds", {}).get("uar")),
+        "train accuracy": number(mean["train"]["accuracy"]),
+        "test accuracy": number(mean["test"]["accuracy"]),
+        "train minus test": number(summary["mean_train_minus_test_accuracy"]),
+    }
 
 
 def seeds_table(study: dict) -> str:
@@ -99,7 +106,7 @@ def recall_table(study: dict) -> str:
 
 
 def group_table(study: dict) -> str:
-    """UAR of the fusion in each group beside the listeners'."""
+    """UAR of the fusion in each group beside the listeners', and of the actor whom it recognises worst."""
     rows = [
         [
             f"{GROUP_TITLES[group]}: {value}",
@@ -112,6 +119,8 @@ def group_table(study: dict) -> str:
         for group, values in study["pooled"]["groups"].items()
         for value, scores in values.items()
     ]
+    worst = study["pooled"]["worst_actor"]["fusion"]
+    rows.append([f"worst actor ({worst['value']})", "1", str(worst["clips"]), number(worst["uar"]), "", ""])
     return markdown(["", "actors", "clips", "fusion UAR", "95 % over actors", "listeners UAR"], rows)
 
 
