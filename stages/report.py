@@ -21,7 +21,7 @@ from stages.console import run
 
 CLASSIFIERS = ("cnn1d", "cnn2d", "fusion")
 WRONG_CLIPS = 20
-SALIENCY_CLIPS = 8  # of each emotion
+SALIENCY_CLIPS = 4  # of each emotion
 
 
 def report() -> str:
