@@ -1,10 +1,13 @@
 """The script everybody writes first: one loop over the files, librosa's functions, lists, ``np.save``.
 
-    python -m benchmarks.naive CORPUS OUT
+    python -m benchmarks.naive CORPUS OUT [yin | pyin]
 
 The same settings (``params.yaml``), operations and outputs as the stages from ``split`` to
 ``spectrograms``: three altered copies of each clip, frame features and log-mel of all. It is what
 ``make bench`` compares the pipeline with. It checks no clip, keeps all in memory, and caches nothing.
+
+Of librosa's two pitch trackers ``pyin`` alone says how voiced a frame is, as the stages do; ``yin``
+gives a pitch to every frame, a column less than the stages write.
 """
 
 import sys
@@ -30,7 +33,7 @@ def log_mel(signal, rate, settings):
     return np.maximum(librosa.power_to_db(power, ref=1e-10, amin=1e-10, top_db=None), 0)
 
 
-def frame_features(signal, rate, settings):
+def frame_features(signal, rate, settings, tracker):
     mel = log_mel(signal, rate, settings)
     n_fft, hop = settings["n_fft"], settings["hop_length"]
     padded = np.pad(signal, n_fft // 2)
@@ -42,7 +45,7 @@ def frame_features(signal, rate, settings):
     crossings = librosa.feature.zero_crossing_rate(signal, frame_length=n_fft, hop_length=hop)
     rms = librosa.feature.rms(y=signal, frame_length=n_fft, hop_length=hop)
     mfcc = librosa.feature.mfcc(S=mel, n_mfcc=settings["n_mfcc"])
-    pitch = librosa.yin(
+    pitch = TRACKERS[tracker](
         signal,
         fmin=settings["pitch_fmin_hz"],
         fmax=settings["pitch_fmax_hz"],
@@ -53,7 +56,15 @@ def frame_features(signal, rate, settings):
     return np.vstack([mel, energy, entropy, crossings, rms, mfcc, pitch]).T
 
 
-def main(corpus, out):
+def pyin(signal, **settings):
+    hertz, _, voiced = librosa.pyin(signal, **settings)
+    return np.nan_to_num(hertz), voiced
+
+
+TRACKERS = {"yin": librosa.yin, "pyin": pyin}
+
+
+def main(corpus, out, tracker="yin"):
     params = yaml.safe_load(Path("params.yaml").read_text())
     rate = params["preprocess"]["sample_rate"]
     samples = int(rate * params["preprocess"]["duration_seconds"])
@@ -75,7 +86,7 @@ def main(corpus, out):
         pitched = librosa.effects.pitch_shift(signal, sr=rate, n_steps=rng.uniform(-2, 2))
         augmented += [noisy, shifted, pitched]
     for signal in signals + augmented:
-        features.append(frame_features(signal, rate, params["features_1d"]))
+        features.append(frame_features(signal, rate, params["features_1d"], tracker))
         spectrograms.append(log_mel(signal, rate, params["spectrograms"]).T)
     Path(out).mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_parquet(Path(out, "clips.parquet"))

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from benchmarks import naive
 from benchmarks.timing import REPEATS, alternate, ratio
 from benchmarks.workspace import FEATURE_STAGES, ROOT, Workspace, repeated, some_clips
 
@@ -22,9 +23,10 @@ GOAL_UAR = 0.55
 NAIVE = """
 import sys, time
 from benchmarks import naive
-naive.main(sys.argv[1], sys.argv[3])
+two, few, out, tracker = sys.argv[1:]
+naive.main(two, out, tracker)
 start = time.perf_counter()
-naive.main(sys.argv[2], sys.argv[3])
+naive.main(few, out, tracker)
 print(time.perf_counter() - start)
 """
 
@@ -38,20 +40,27 @@ def audio_to_features(corpus: Path, scratch: Path) -> dict:
     workspace = Workspace(scratch / "features", {"corpus.dir": str(corpus)})
     few, two = (some_clips(corpus, scratch / f"clips{count}", count=count) for count in (NAIVE_CLIPS, 2))
     workspace.stages(*FEATURE_STAGES)  # warm
-    own, naive = [], []
+    own: list[float] = []
+    scripts: dict[str, list[float]] = {tracker: [] for tracker in naive.TRACKERS}
     for _ in range(REPEATS):
         own.append(workspace.stages(*FEATURE_STAGES) / clips)
-        seconds = workspace.run(sys.executable, "-c", NAIVE, str(two), str(few), str(scratch / "naive"))
-        naive.append(float(seconds) / NAIVE_CLIPS)
+        for tracker, seconds in scripts.items():
+            taken = workspace.run(sys.executable, "-c", NAIVE, str(two), str(few), str(scratch / "naive"), tracker)
+            seconds.append(float(taken) / NAIVE_CLIPS)
     sizes = {path.name: path.stat().st_size for path in sorted((workspace.folder / "data").glob("*.*"))}
     workspace.remove()
     return {
         "corpus": corpus.name,
         "clips": clips,
         "stages, clips a second": 1 / median(own),
-        "naive script, clips a second": 1 / median(naive),
-        "times as fast": ratio(naive, own),
-        "times as fast, each round": [one / other for one, other in zip(naive, own, strict=True)],
+        "naive": {
+            tracker: {
+                "clips a second": 1 / median(seconds),
+                "times as fast": ratio(seconds, own),
+                "each round": [one / other for one, other in zip(seconds, own, strict=True)],
+            }
+            for tracker, seconds in scripts.items()
+        },
         "artifact bytes": sizes,
     }
 
