@@ -326,34 +326,56 @@ def tensorflow_candidate(name: str, signals: np.ndarray) -> Callable:
     return lambda: function(rows).numpy()
 
 
-def limits(folder: Path, signals: np.ndarray) -> dict[str, float]:
-    """What this machine's arithmetic and memory allow: clips a second of the bare parts on one thread.
+def limits(folder: Path, signals: np.ndarray) -> dict[str, float | dict[str, float]]:
+    """What this machine's arithmetic and memory allow on one thread.
 
-    ``fft``: the transforms of a clip's log-mel alone, on frames that lie ready. ``copy``: reading and
-    writing a clip's frames once. ``decode``: libsndfile on files in the page cache.
+    ``bare``: clips a second of what no implementation of an operation gets around, on frames that lie
+    ready: its Fourier transforms, or for levels copying the frames once. ``decode``: files a second by
+    libsndfile out of the page cache.
     """
-    frames = np.ascontiguousarray(
-        np.lib.stride_tricks.sliding_window_view(signals[:BLOCK], MEL["n_fft"], axis=-1)[:, :: MEL["hop_length"]]
-    )
-    target, files = np.empty_like(frames), sorted(folder.iterdir())[:CLIPS]
-    large = np.empty(2**25, np.float32)
-    copied = np.empty_like(large)
-    with threadpool_limits(1):
-        parts = {
-            "fft": lambda: [scipy.fft.rfft(frames) for _ in range(CLIPS // BLOCK)],
-            "copy": lambda: [np.copyto(target, frames) for _ in range(CLIPS // BLOCK)],
-            "decode": lambda: [soundfile.read(file) for file in files],
-            "memory": lambda: np.copyto(copied, large),
-        }
-        for part in parts.values():
-            part()
-        seconds = {name: float(np.median(taken)) for name, taken in alternate(parts, repeats=2 * REPEATS).items()}
-    return {
-        "fft": CLIPS / seconds["fft"],
-        "copy": CLIPS / seconds["copy"],
-        "decode": len(files) / seconds["decode"],
-        "memory bytes a second": 2 * large.nbytes / seconds["memory"],
+    files, large = sorted(folder.iterdir())[:CLIPS], np.empty(2**25, np.float32)
+    copied, block, signal = np.empty_like(large), signals[:BLOCK], signals[0]
+    short, voiced = frames_of(block, MEL["n_fft"], MEL["hop_length"]), FEATURES["pitch_frame_length"]
+    long, target = frames_of(block, voiced, MEL["hop_length"]), np.empty_like(short)
+    n_fft = scipy.fft.next_fast_len(voiced + int(np.ceil(RATE / FEATURES["pitch_fmin_hz"])), real=True)
+    subtracted = frames_of(signal, FRAME_LENGTH, HOP_LENGTH)
+    shifted = frames_of(signal, augmentation.PITCH_N_FFT, augmentation.PITCH_HOP_LENGTH)
+    stretched = scipy.fft.rfft(np.resize(shifted, (round(len(shifted) * 2 ** (SEMITONES / 12)), shifted.shape[1])))
+    bare = {
+        "log-mel": (BLOCK, lambda: scipy.fft.rfft(short)),
+        "MFCC": (BLOCK, lambda: scipy.fft.rfft(short)),
+        "RMS and zero-crossing rate": (BLOCK, lambda: np.copyto(target, short)),
+        "RMS, zero-crossing rate and pitch": (BLOCK, lambda: scipy.fft.irfft(scipy.fft.rfft(long, n=n_fft), n=n_fft)),
+        "spectral subtraction": (1, lambda: scipy.fft.irfft(scipy.fft.rfft(subtracted))),
+        "pitch shift": (1, lambda: (scipy.fft.rfft(shifted), scipy.fft.irfft(stretched))),
     }
+    repeated = {name: partial(repeat, CLIPS // clips, part) for name, (clips, part) in bare.items()}
+    others = {
+        "decode": lambda: [soundfile.read(file) for file in files],
+        "memory": lambda: np.copyto(copied, large),
+    }
+    with threadpool_limits(1):
+        for part in (repeated | others).values():
+            part()  # warm
+        seconds = alternate(repeated | others, repeats=2 * REPEATS)
+    taken = {name: float(np.median(values)) for name, values in seconds.items()}
+    return {
+        "bare": {name: CLIPS / taken[name] for name in bare},
+        "decode": len(files) / taken["decode"],
+        "memory bytes a second": 2 * large.nbytes / taken["memory"],
+    }
+
+
+def frames_of(signals: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
+    """Centred frames ``(..., frames, frame_length)``, copied so that they lie one after another."""
+    padded = np.pad(signals, [(0, 0)] * (signals.ndim - 1) + [(frame_length // 2, frame_length // 2)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, frame_length, axis=-1)
+    return np.ascontiguousarray(windows[..., ::hop_length, :])
+
+
+def repeat(times: int, part: Callable[[], object]) -> None:
+    for _ in range(times):
+        part()
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ from benchmarks.workspace import FEATURE_STAGES, ROOT, Workspace, repeated, some
 
 NAIVE_CLIPS = 100
 COLD_CLIPS = 24
-GROWTH_CLIPS, GROWTH = 200, (1, 4, 16)
+GROWTH_CLIPS, GROWTH = 400, (1, 4, 16)
 GOAL_UAR = 0.55
 # The loop alone, its libraries imported and compiled by a run on two clips before.
 NAIVE = """
