@@ -45,7 +45,7 @@ def operations_section(found: dict) -> str:
 
 64 clips of 3 s at 16 kHz, settings of `params.yaml`. "Differs by" is the largest absolute difference of the outputs.
 "The machine allows" is the rate of what no implementation gets around, on frames that lie ready (the operation's
-Fourier transforms alone; for RMS and zero-crossing rate, copying the frames once), and the share of it that ser reaches.
+Fourier transforms alone; for RMS and zero-crossing rate, copying the frames once), and the share of it reached by ser.
 
 {markdown([*header, "the machine allows"], rows)}
 
