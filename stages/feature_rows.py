@@ -29,12 +29,13 @@ def write_features(path: str, features_of: Callable[[np.ndarray], np.ndarray]) -
     shape = features_of(np.zeros((1, samples), np.float32)).shape[1:]
 
     def compute(rows: range) -> np.ndarray:
-        first, last = rows.start, rows.stop
-        signals, augmented = io.open_array(signals_file), io.open_array(copies_file)
-        taken = [signals[first:last], augmented[max(0, first - clips) : max(0, last - clips)]]
-        samples = np.concatenate(taken).astype(np.float32)
-        blocks = [features_of(samples[i : i + BLOCK]) for i in range(0, len(samples), BLOCK)]
-        return np.concatenate(blocks).astype(np.float16)
+        signals, copies = io.open_array(signals_file), io.open_array(copies_file)
+        blocks = []
+        for start in range(rows.start, rows.stop, BLOCK):
+            stop = min(start + BLOCK, rows.stop)
+            taken = [signals[start:stop], copies[max(0, start - clips) : max(0, stop - clips)]]
+            blocks.append(features_of(np.concatenate(taken).astype(np.float32)).astype(np.float16))
+        return np.concatenate(blocks)
 
     with io.array_writer(path, shape=(total, *shape), dtype=np.float16) as features:
         for chunk in progress(map_chunks(compute, range(total), chunk=CHUNK), total=total, unit="signals"):
