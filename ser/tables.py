@@ -20,6 +20,8 @@ def number(value: float | None) -> str:
 
 
 def _range(scores: dict) -> str:
+    if scores["actors"] == 1:  # nothing to draw again and again
+        return ""
     return f"{number(scores['uar_low'])} to {number(scores['uar_high'])}"
 
 
