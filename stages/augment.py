@@ -13,7 +13,7 @@ from ser.params import load
 from ser.randomness import clip_rng
 from stages.console import progress, rate, run
 
-CHUNK = 32
+CHUNK = 16
 
 
 def augment() -> str:

@@ -11,7 +11,7 @@ from ser.params import load
 from ser.preprocessing import preprocess as to_signal
 from stages.console import progress, rate, run
 
-CHUNK = 64
+CHUNK = 32
 
 
 def preprocess() -> str:
