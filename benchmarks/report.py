@@ -33,7 +33,9 @@ def operations_section(found: dict) -> str:
     bound = found["limits"]
     rows = []
     for row in found["rows"]:
-        cells = [row["operation"], row["candidate"], f"{row['clips a second']:.0f}", row["spread"]]
+        low, high = row["smallest and largest"]
+        rate = [f"{row['clips a second']:.0f}", f"{low:.0f} to {high:.0f}"]
+        cells = [row["operation"], row["candidate"], *rate]
         if row["candidate"] == "ser":
             reached = row["clips a second"] / bound["bare"][row["operation"]]
             rows.append([*cells, "", "", f"{bound['bare'][row['operation']]:.0f} ({reached:.0%})"])

@@ -24,8 +24,3 @@ def alternate(candidates: Mapping[str, Callable[[], object]], *, repeats: int = 
 def ratio(slow: list[float], fast: list[float]) -> float:
     """Median over the rounds of how many times as long ``slow`` took as ``fast`` in the same round."""
     return median(one / other for one, other in zip(slow, fast, strict=True))
-
-
-def spread(values: list[float]) -> str:
-    """Smallest to largest."""
-    return f"{min(values):.3g} to {max(values):.3g}"
