@@ -32,7 +32,7 @@ def test_the_naive_script_computes_what_the_stages_compute(finished, tmp_path, m
     for file in sorted((finished.folder / "data" / "demo" / "AudioWAV").iterdir())[:CLIPS]:
         shutil.copy(file, few)
     monkeypatch.chdir(finished.folder)
-    naive.main(few.parent, tmp_path / "out")
+    naive.main(few.parent, tmp_path / "out", "pyin")
 
     def both(name: str) -> tuple[np.ndarray, np.ndarray]:
         own, other = (io.open_array(folder / name) for folder in (finished.folder / "data", tmp_path / "out"))
@@ -50,6 +50,10 @@ def test_the_naive_script_computes_what_the_stages_compute(finished, tmp_path, m
     mels = get_param(finished.folder, "features_1d.n_mels")
     agree_in_db(own[..., :mels], other[..., :mels])
     np.testing.assert_allclose(own[..., mels + 2], other[..., mels + 2], atol=1e-3)  # zero-crossing rate
+    assert own.shape == other.shape  # with pyin the script says as much as the stages: pitch, and how voiced
+    sounding = own[..., mels] > 1e-3
+    harmonicity, voiced = own[..., -1][sounding], other[..., -1][sounding]
+    assert np.corrcoef(harmonicity, voiced)[0, 1] > 0.3
 
 
 def test_a_repeated_corpus_has_new_names_and_no_sound_twice(finished, tmp_path):
