@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.timing import REPEATS, alternate, ratio
 from ser import augmentation, frame_features, mel, preprocessing
 from ser.preprocessing import FRAME_LENGTH, HOP_LENGTH
+from ser.stft import frame
 from stages.feature_rows import BLOCK
 
 PARAMS = yaml.safe_load(Path("params.yaml").read_text())
@@ -333,13 +334,18 @@ def limits(folder: Path, signals: np.ndarray) -> dict[str, float | dict[str, flo
     ready: its Fourier transforms, or for levels copying the frames once. ``decode``: files a second by
     libsndfile out of the page cache.
     """
+
+    def copied_frames(signals: np.ndarray, **settings: int) -> np.ndarray:
+        return np.ascontiguousarray(frame(signals, **settings))
+
     files, large = sorted(folder.iterdir())[:CLIPS], np.empty(2**25, np.float32)
     copied, block, signal = np.empty_like(large), signals[:BLOCK], signals[0]
-    short, voiced = frames_of(block, MEL["n_fft"], MEL["hop_length"]), FEATURES["pitch_frame_length"]
-    long, target = frames_of(block, voiced, MEL["hop_length"]), np.empty_like(short)
+    voiced, hop = FEATURES["pitch_frame_length"], MEL["hop_length"]
+    short = copied_frames(block, frame_length=MEL["n_fft"], hop_length=hop)
+    long, target = copied_frames(block, frame_length=voiced, hop_length=hop), np.empty_like(short)
     n_fft = scipy.fft.next_fast_len(voiced + int(np.ceil(RATE / FEATURES["pitch_fmin_hz"])), real=True)
-    subtracted = frames_of(signal, FRAME_LENGTH, HOP_LENGTH)
-    shifted = frames_of(signal, augmentation.PITCH_N_FFT, augmentation.PITCH_HOP_LENGTH)
+    subtracted = copied_frames(signal, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH)
+    shifted = copied_frames(signal, frame_length=augmentation.PITCH_N_FFT, hop_length=augmentation.PITCH_HOP_LENGTH)
     stretched = scipy.fft.rfft(np.resize(shifted, (round(len(shifted) * 2 ** (SEMITONES / 12)), shifted.shape[1])))
     bare = {
         "log-mel": (BLOCK, lambda: scipy.fft.rfft(short)),
@@ -364,13 +370,6 @@ def limits(folder: Path, signals: np.ndarray) -> dict[str, float | dict[str, flo
         "decode": len(files) / taken["decode"],
         "memory bytes a second": 2 * large.nbytes / taken["memory"],
     }
-
-
-def frames_of(signals: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
-    """Centred frames ``(..., frames, frame_length)``, copied so that they lie one after another."""
-    padded = np.pad(signals, [(0, 0)] * (signals.ndim - 1) + [(frame_length // 2, frame_length // 2)])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, frame_length, axis=-1)
-    return np.ascontiguousarray(windows[..., ::hop_length, :])
 
 
 def repeat(times: int, part: Callable[[], object]) -> None:
