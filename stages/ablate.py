@@ -2,9 +2,10 @@
 
 ``python -m stages.ablate`` runs ``dvc exp run train_cnn1d`` once a row under the current ``params.yaml``
 and a short training, scores validation, and writes ``results/crema-d/ablation.json``. DVC's run cache
-makes a second call cheap. ``params.yaml`` and ``dvc.lock`` end as they were.
+makes a second call cheap. ``--row`` runs some rows alone. ``params.yaml`` and ``dvc.lock`` end as they were.
 """
 
+import argparse
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ser.scores import paired_difference, score
 from stages.console import run
 from stages.network import FEATURES, read_clips
 
+RESULTS = Path("results/crema-d/ablation.json")
 SHORT = ("train_cnn1d.epochs=15",)
 ON_THE_FLY = {
     name: [f"training.on_the_fly.{key}" for key in keys]
@@ -71,32 +73,63 @@ def predict_validation() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return probabilities[held_out], clips.labels()[held_out], clips.actors[held_out]
 
 
-def ablate() -> str:
-    kept = {path: path.read_bytes() for path in (Path("params.yaml"), Path("dvc.lock"))}
+def measure(name: str, reference: np.ndarray | None) -> tuple[dict, np.ndarray]:
+    """A row of the table, and what its network decided; ``reference`` is what the defaults' network decided."""
+    run_experiment(name, [*SHORT, *ROWS[name]])
+    given, actual, actors = predict_validation()
+    decided = given.argmax(axis=1)
+    reference = decided if reference is None else reference
     bootstrap = load().evaluate
-    rows: list[dict] = []
-    reference = None
+
+    def rng() -> np.random.Generator:
+        return np.random.default_rng(bootstrap.seed)
+
+    found = score(given, actual, actors, bootstrap_samples=bootstrap.bootstrap_samples, rng=rng())
+    against = paired_difference(actual, decided, reference, actors, samples=bootstrap.bootstrap_samples, rng=rng())
+    scores = {key: found[key] for key in ("uar", "uar_low", "uar_high", "accuracy", "clips", "actors")}
+    return {"row": name, "settings": ROWS[name], **scores, "against_defaults": against}, decided
+
+
+def earlier_rows() -> dict[str, dict]:
+    """Rows that the table has, under the training that is run now."""
+    if not RESULTS.exists():
+        return {}
+    table = io.read_json(RESULTS)
+    return {row["row"]: row for row in table["rows"]} if table["common"] == [*SHORT] else {}
+
+
+def check_defaults(row: dict, earlier: dict) -> None:
+    """Refuse to stand new rows beside those of other code or data, which show in the defaults' score.
+
+    Raises
+    ------
+    InputError : the defaults score other than they did when the kept rows were made
+    """
+    if row != earlier:
+        raise InputError(
+            f"{RESULTS}: its defaults score {earlier['uar']}, now {row['uar']}, so its rows are of other code, data or "
+            f"threads. Run all rows: leave out --row."
+        )
+
+
+def ablate() -> str:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--row", action="append", choices=ROWS, help="run the defaults and this row, keep the others; may be repeated"
+    )
+    chosen = parser.parse_args().row
+    kept = {path: path.read_bytes() for path in (Path("params.yaml"), Path("dvc.lock"))}
+    rows, reference = earlier_rows() if chosen else {}, None
     try:
-        for name, settings in ROWS.items():
+        for name in ["defaults", *(name for name in ROWS if name != "defaults" and name in (chosen or ROWS))]:
             io.write_bytes("params.yaml", kept[Path("params.yaml")])
-            run_experiment(name, [*SHORT, *settings])
-            given, actual, actors = predict_validation()
-            decided = given.argmax(axis=1)
-            reference = decided if reference is None else reference
-            options = {"samples": bootstrap.bootstrap_samples, "rng": np.random.default_rng(bootstrap.seed)}
-            found = score(
-                given, actual, actors, bootstrap_samples=options["samples"], rng=np.random.default_rng(bootstrap.seed)
-            )
-            rows.append(
-                {
-                    "row": name,
-                    "settings": settings,
-                    **{key: found[key] for key in ("uar", "uar_low", "uar_high", "accuracy", "clips", "actors")},
-                    "against_defaults": paired_difference(actual, decided, reference, actors, **options),
-                }
-            )
-            print(f"ablate: {name}: validation UAR {found['uar']:.3f}", flush=True)
-            io.write_json("results/crema-d/ablation.json", {"common": [*SHORT], "rows": rows})
+            row, decided = measure(name, reference)
+            if name == "defaults":
+                reference = decided
+                check_defaults(row, rows.get(name, row))
+            rows[name] = row
+            print(f"ablate: {name}: validation UAR {row['uar']:.3f}", flush=True)
+            io.write_json(RESULTS, {"common": [*SHORT], "rows": [rows[name] for name in ROWS if name in rows]})
     finally:
         for path, content in kept.items():
             io.write_bytes(path, content)

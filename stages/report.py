@@ -122,8 +122,9 @@ def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]
 
 def ablation_section() -> str:
     """What each step adds or costs, on CREMA-D."""
-    header, rows = tables.ablation_rows(io.read_json("results/crema-d/ablation.json"))
-    return f"<p>{tables.ABLATION_NOTE}</p>{sections.table(header, rows)}"
+    ablation = io.read_json("results/crema-d/ablation.json")
+    header, rows = tables.ablation_rows(ablation)
+    return f"<p>{tables.ablation_note(ablation)}</p>{sections.table(header, rows)}"
 
 
 if __name__ == "__main__":
