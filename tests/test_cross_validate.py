@@ -1,5 +1,6 @@
 """Studies: their trainings, what is made of the answers, and the tables."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -8,10 +9,13 @@ from conftest import ROOT, set_params
 
 from ser import io, tables
 from ser.answers import Answer, average_seeds, fuse, pool_tests
+from ser.devices import gpus
 from ser.errors import InputError
+from ser.params import load
 from ser.partitions import published_partition
 from ser.studies import STUDIES, runs_of
 from ser.summary import SCORES, SELECTION_ACTORS, score_pooled, summarise
+from stages import cross_validate
 from stages.results import PAGES, fill
 
 
@@ -30,6 +34,26 @@ def test_a_summary_is_mean_and_spread():
     assert summary["spread_of_seeds"]["uar"] == pytest.approx(0.1 / np.sqrt(2), abs=1e-4)
     assert summary["mean_train_minus_test_accuracy"] == 0.325
     assert summary["largest_train_minus_test_accuracy"] == 0.4
+
+
+def test_trainings_run_side_by_side_with_a_thread_each(monkeypatch):
+    """As many as processors; and a failed one is named when the others are done."""
+    commands = {}
+
+    def run(command: list[str], *, env: dict[str, str]) -> subprocess.CompletedProcess:
+        commands[command[-1]] = env
+        return subprocess.CompletedProcess(command, int("fold3" in command[-1]))
+
+    monkeypatch.setattr(cross_validate, "finished", lambda run, params: run.classifier == "baseline")
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("SER_WORKERS", "3")
+    jobs = cross_validate.default_jobs()
+    assert jobs == (1 if gpus() else 3)
+    with pytest.raises(InputError, match=r"2 of 10 trainings failed.*emo-superb-cnn1d-fold3-seed0"):
+        cross_validate.train_missing(runs_of("emo-superb"), load(ROOT / "params.yaml"), jobs)
+    assert len(commands) == 10
+    for environment in commands.values():
+        assert cross_validate.ENVIRONMENT.items() <= environment.items()
 
 
 def test_one_training_has_no_spread():
