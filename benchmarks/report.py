@@ -23,7 +23,10 @@ def page(results: dict) -> str:
         if name in results:
             part = results[name]
             about = ", ".join(f"{key} {value}" for key, value in part["machine"].items())
-            parts.append(f"{section(part['found'])}\n\n*{part['date']}; {about}.*\n")
+            text = section(part["found"])
+            if name == "features" and "operations" in results:
+                text += f"\n\n{stages_limit(part, results['operations']['found']['limits'])}"
+            parts.append(f"{text}\n\n*{part['date']}; {about}.*\n")
     if {"features", "scaling"} <= set(results):
         parts.append(outlook(results["features"], results["scaling"]["found"]))
     return "\n".join(parts)
@@ -85,6 +88,18 @@ column less than the stages, or with `pyin`, which says how voiced a frame is, a
 {markdown(["", "clips a second", "the stages are faster by", "in each round"], [own, *scripts])}
 
 {sizes}"""
+
+
+def stages_limit(features: dict, limits: dict) -> str:
+    """What decoding and Fourier transforms allow the stages as a whole, from their rates on one thread."""
+    bare, cores = limits["bare"], features["machine"]["cores"]
+    row_seconds = 2 / bare["log-mel"] + 1 / bare["RMS, zero-crossing rate and pitch"]
+    clip_seconds = 1 / limits["decode"] + 1 / bare["pitch shift"] + 4 * row_seconds
+    reached = features["found"]["stages, clips a second"] * clip_seconds / cores
+    return f"""No implementation gets around decoding a clip, the transforms of one pitch shift, and for each of the
+four rows those of two log-mel spectrograms and of the pitch: {1000 * clip_seconds:.1f} ms by the rates below, or
+{cores / clip_seconds:.0f} clips a second on {cores} cores. The stages, which also check, shift, add noise, compute the
+other features, write and hash, reach {reached:.0%} of that."""
 
 
 def cold_section(found: dict) -> str:
