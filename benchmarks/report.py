@@ -107,7 +107,7 @@ def cold_section(found: dict) -> str:
 
 On {COLD_CLIPS} clips, with nothing compiled yet, neither by Python nor by Numba: the stages
 {found["stages, seconds"]:.1f} s, the naive script {found["naive script, seconds"]:.1f} s,
-{found["times as fast"]:.2f} times as long."""
+with `yin`, {found["times as fast"]:.2f} times as long."""
 
 
 def growth_section(found: list[dict]) -> str:

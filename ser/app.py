@@ -54,6 +54,8 @@ def build(recognizer: Recognizer) -> FastAPI:
 
     @server.post("/predict")
     async def predict(request: Request) -> JSONResponse:
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            return _refusal("unreadable", "a form; send the bytes of the recording alone: curl --data-binary @FILE")
         received = bytearray()
         async for part in request.stream():
             received += part

@@ -128,8 +128,11 @@ def _record(options: argparse.Namespace) -> int:
     if not SHORTEST_SECONDS <= options.seconds <= 600:
         raise InputError(f"--seconds is {options.seconds}: expected {SHORTEST_SECONDS} to 600.")
     recognizer = open_recognizer(options.model)
-    print(f"Speak now, for {options.seconds:g} seconds.", file=sys.stderr, flush=True)
-    samples, sample_rate = record(options.seconds)
+
+    def ask() -> None:
+        print(f"Speak now, for {options.seconds:g} seconds.", file=sys.stderr, flush=True)
+
+    samples, sample_rate = record(options.seconds, ready=ask)
     outcome = outcome_of("microphone", lambda: recognizer.recognize(samples, sample_rate))
     print(formats.table_header(12))
     print(formats.table_line(outcome, 12))
@@ -233,8 +236,9 @@ def _add_evaluate(commands) -> None:
 
     command = commands.add_parser(
         "evaluate",
-        help="score the networks on a corpus that they have never seen",
-        description="Score the networks on a corpus. Clips with other emotions than the six are left out and listed.",
+        help="score the networks on a corpus",
+        description="Score the networks on a corpus, and say how many of its speakers they have heard before. Clips "
+        "with other emotions than the six are left out and counted. Exit status: 0, or 1 if nothing could be scored.",
     )
     command.add_argument("corpus", metavar="FOLDER", help="where the corpus is")
     command.add_argument("--format", choices=FORMATS, default="crema-d", help="how it names its files (crema-d)")
@@ -244,13 +248,16 @@ def _add_evaluate(commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from ser.evaluation import as_text, evaluate_corpus, list_corpus
+    from ser.evaluation import as_text, evaluate_corpus, heard_before, list_corpus
     from ser.predict import recognize_files
 
     listing = list_corpus(options.corpus, options.format)
     paths = list(listing.utterances)
-    outcomes = with_progress(recognize_files(open_recognizer(options.model), paths), total=len(paths))
-    found = evaluate_corpus(listing, outcomes)
+    recognizer = open_recognizer(options.model)
+    speakers = {utterance.name.actor for utterance in listing.utterances.values()}
+    heard = heard_before(recognizer.about, options.corpus, options.format, speakers)
+    outcomes = with_progress(recognize_files(recognizer, paths), total=len(paths))
+    found = evaluate_corpus(listing, outcomes) | {"heard_before": heard}
     print(json.dumps(found, indent=1) if options.json else as_text(found))
     return 0
 
@@ -289,6 +296,8 @@ def open_bundle(path: str | None):
 
     if path is None:
         return unpack(files("ser").joinpath("pretrained.zip").read_bytes(), name="the bundle of this package")
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file. 'dvc repro' writes a bundle to models/bundle.zip.")
     return unpack(io.read_bytes(path), name=path)
 
 

@@ -1,4 +1,4 @@
-"""Scoring a bundle on a corpus that its networks have never seen."""
+"""Scoring a bundle on a corpus, and saying which of its speakers the networks have heard before."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ser import io
-from ser.corpora import FORMATS, TABLE, OtherEmotion, Utterance, table_parser, table_path
+from ser.corpora import FORMATS, TABLE, OtherEmotion, Utterance, describe, table_parser, table_path
 from ser.corpus import AUDIO_SUFFIXES
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
+from ser.partitions import PUBLISHED_PROTOCOLS, published_partition
 from ser.predict import Outcome
 from ser.scores import score
 
@@ -24,7 +25,7 @@ class Listing:
 
     utterances: dict[str, Utterance]  # by path
     left_out: Counter  # clips for each emotion that is none of the six
-    unreadable: dict[str, str]  # reason by path
+    misnamed: dict[str, str]  # reason by path
 
 
 def list_corpus(folder: str, format_name: str) -> Listing:
@@ -52,16 +53,35 @@ def list_corpus(folder: str, format_name: str) -> Listing:
         except OtherEmotion as error:
             listing.left_out[error.label] += 1
         except InputError as error:
-            listing.unreadable[str(audio / name)] = str(error)
+            listing.misnamed[str(audio / name)] = str(error)
     if not listing.utterances:
-        first = next(iter(listing.unreadable.values()), "no recording was found")
-        raise InputError(f"{audio}: holds no clip to score as {format_name}; {first}.")
+        first = next(iter(listing.misnamed.values()), "no recording was found")
+        above = f" Give the folder that holds {layout.audio_folder}." if root.name == layout.audio_folder else ""
+        raise InputError(f"{audio}: holds no clip to score as {format_name}; {first}.{above}")
     return listing
+
+
+def heard_before(about: dict, folder: str, format_name: str, speakers: set[int]) -> int | None:
+    """How many speakers of a corpus trained a bundle's networks or chose their epoch.
+
+    ``None`` where nobody can tell: the bundle is of this corpus, under a division that its parameters draw.
+
+    Parameters
+    ----------
+    about : the bundle's description
+    """
+    if about["corpus"].get("name") != describe(folder, format_name)["name"]:
+        return 0
+    division = about["params"].get("split", {})
+    if division.get("protocol") not in PUBLISHED_PROTOCOLS:
+        return None
+    subset_of = published_partition(division["protocol"], division["fold"])
+    return sum(subset_of.get(speaker) in ("train", "validation") for speaker in speakers)
 
 
 def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome]) -> dict:
     """Scores over the clips that were answered, with an interval over speakers, and what was not scored."""
-    answered, failed = [], Counter(unreadable=len(listing.unreadable))
+    answered, failed = [], Counter(misnamed=len(listing.misnamed))
     for outcome in outcomes:
         if outcome.recognition is None:
             failed[outcome.kind] += 1
@@ -82,11 +102,19 @@ def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome]) -> dict:
 
 def as_text(found: dict) -> str:
     """What ``evaluate_corpus`` gives, for people."""
+    heard, alone = found["heard_before"], found["actors"] == 1  # one speaker cannot be drawn again and again
+    warning = {
+        None: "of whom the networks may have heard some before: this corpus trained them",
+        0: "none of whom the networks have heard before",
+    }.get(heard, f"{heard} of whom the networks have heard before: of those this is no test")
+
+    def interval(name: str) -> str:
+        return "" if alone else f" ({found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f}, 95 % over speakers)"
+
     lines = [
-        f"{found['clips']} clips of {found['actors']} speakers",
-        f"accuracy           {found['accuracy']:.3f} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f}, "
-        f"95 % over speakers)",
-        f"UAR                {found['uar']:.3f} ({found['uar_low']:.3f} to {found['uar_high']:.3f})",
+        f"{found['clips']} clips of {found['actors']} speakers, {warning}",
+        f"accuracy           {found['accuracy']:.3f}{interval('accuracy')}",
+        f"UAR                {found['uar']:.3f}{interval('uar')}",
         f"macro F1           {found['macro_f1']:.3f}",
         f"calibration error  {found['calibration_error']:.3f}",
         *(f"recall {emotion:<11} {value:.3f}" for emotion, value in found["recall"].items()),

@@ -1,6 +1,5 @@
 """The picture of one recording's answer."""
 
-import io as streams
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +72,8 @@ def draw_explanation(
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+
+        from ser.pictures import png
     except ImportError as error:
         raise InputError("Pictures need matplotlib: pip install '.[app]' in the project's folder") from error
     figure = Figure(figsize=(9, 9), layout="constrained")
@@ -88,7 +89,11 @@ def draw_explanation(
     grid["mel"].set(ylabel="mel band", title="log-mel spectrogram")
     limit = max(float(np.abs(importance).max()), 1e-6)
     picture = grid["map"].imshow(importance.T, cmap="RdBu_r", vmin=-limit, vmax=limit, **shown)
-    grid["map"].set(ylabel="mel band", xlabel="seconds", title=f"how far '{explained}' falls where this is hidden")
+    grid["map"].set(
+        ylabel="mel band",
+        xlabel="seconds after the first sound",
+        title=f"how far '{explained}' falls where this is hidden",
+    )
     figure.colorbar(picture, ax=grid["map"], label="probability")
     for axes in (grid["mel"], grid["map"]):
         axes.set_xlim(0, seconds)
@@ -99,6 +104,4 @@ def draw_explanation(
     grid["answer"].set(xlim=(0, 1), xlabel="probability", yticks=np.arange(len(EMOTIONS)), yticklabels=EMOTIONS)
     grid["answer"].invert_yaxis()
     grid["answer"].legend(loc="lower right")
-    picture = streams.BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": None})
-    return picture.getvalue()
+    return png(figure)

@@ -50,6 +50,23 @@ def replacing(path: str | Path, mode: str = "wb") -> Iterator:
         partial.unlink(missing_ok=True)
 
 
+def narrow(values: NDArray, dtype: DTypeLike = np.float16) -> NDArray:
+    """Values in the precision of an artifact.
+
+    Raises
+    ------
+    InputError : one is too large for it, and would be stored as infinite
+    """
+    with np.errstate(over="raise"):
+        try:
+            return values.astype(dtype)
+        except FloatingPointError as error:
+            raise InputError(
+                f"A value of {np.abs(values).max():.3g} cannot be stored as {np.dtype(dtype)}, whose largest is "
+                f"{np.finfo(dtype).max:.6g}. Is a recording's level, or a parameter of this stage, out of the ordinary?"
+            ) from error
+
+
 class ArrayWriter:
     """Writes an NPY file row block by row block, so that memory holds one block at a time."""
 
@@ -59,11 +76,10 @@ class ArrayWriter:
         np.lib.format.write_array_header_2_0(file, header)
 
     def append(self, rows: NDArray) -> None:
-        """Write the next rows, shape ``(n, *shape[1:])``, converted to the file's dtype."""
+        """Write the next rows, shape ``(n, *shape[1:])``, in the file's dtype; see ``narrow``."""
         if rows.shape[1:] != self._shape[1:]:
             raise ValueError(f"Rows of shape {rows.shape[1:]} do not fit an array of shape {self._shape}.")
-        with np.errstate(over="raise"):
-            converted = rows.astype(self._dtype)
+        converted = narrow(rows, self._dtype)
         self._rows += len(rows)
         # Plain writes, not a memory map: on a full disk they raise, where a map would end the process.
         self._file.write(np.ascontiguousarray(converted).data)

@@ -22,6 +22,7 @@ def classifier_metrics(
     settings,
     seed: int,
     bootstrap_samples: int,
+    decides_alone: bool = False,
 ) -> dict:
     """Scores on train, validation and test, with the terms under which they hold.
 
@@ -31,6 +32,7 @@ def classifier_metrics(
     actual, actors, subsets : shape ``(clips,)``
     votes : shape ``(clips, emotions)``
     settings : ``ser.params.Params``, for the terms
+    decides_alone : the probabilities are 0 and 1, from a classifier that has none: no calibration error
     """
     metrics = {"terms": terms(settings)}
     for subset in SUBSETS:
@@ -42,6 +44,8 @@ def classifier_metrics(
             bootstrap_samples=bootstrap_samples,
             rng=np.random.default_rng(seed),
         )
+        if decides_alone:
+            del metrics[subset]["calibration_error"]
     listeners = score_listeners(votes[subsets == "test"], actual[subsets == "test"])
     if listeners:
         metrics["test"]["listeners"] = listeners

@@ -1,13 +1,19 @@
 """Recording from the microphone, where there is one."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.errors import InputError
 
 
-def record(seconds: float) -> tuple[NDArray[np.float32], int]:
+def record(seconds: float, *, ready: Callable[[], None]) -> tuple[NDArray[np.float32], int]:
     """Record from the default microphone.
+
+    Parameters
+    ----------
+    ready : called when there is a microphone, just before it is listened to
 
     Returns
     -------
@@ -30,6 +36,7 @@ def record(seconds: float) -> tuple[NDArray[np.float32], int]:
     except (sounddevice.PortAudioError, ValueError) as error:
         raise InputError("No microphone here. 'ser predict FILE' answers for a recording.") from error
     sample_rate = round(microphone["default_samplerate"])
+    ready()
     try:
         samples = sounddevice.rec(round(seconds * sample_rate), sample_rate, channels=1, dtype="float32", blocking=True)
     except sounddevice.PortAudioError as error:

@@ -41,7 +41,8 @@ PUBLISHED = {
 # The five folds of EMO-SUPERB: five blocks of actors; fold k tests block k and validates on the next.
 EMO_SUPERB_BLOCKS = tuple(map(_actors, ("1001-1018", "1019-1036", "1037-1054", "1055-1072", "1073-1091")))
 
-PROTOCOLS = ("speaker", *PUBLISHED, "emo-superb", "clip")
+PUBLISHED_PROTOCOLS = (*PUBLISHED, "emo-superb")
+PROTOCOLS = ("speaker", *PUBLISHED_PROTOCOLS, "clip")
 LEAKING_PROTOCOLS = ("clip",)
 
 

@@ -28,6 +28,11 @@ def draw_spectrogram(spectrogram: NDArray[np.float32], *, title: str, hop_second
     )
     axes.set(title=title, xlabel="seconds", ylabel="mel band")
     figure.colorbar(image, label="dB above the floor")
+    return png(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG image; equal figures give equal bytes."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()

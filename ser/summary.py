@@ -32,8 +32,9 @@ def summarise(trainings: list[dict]) -> dict:
     ``mean``; ``spread_of_folds`` and ``spread_of_seeds`` where there are several, the sample standard
     deviation over each of the test scores; and how much accuracy falls from training to test
     """
+    names = _scores(trainings)
     means = {
-        subset: {name: rounded(np.mean([training[subset][name] for training in trainings])) for name in SCORES}
+        subset: {name: rounded(np.mean([training[subset][name] for training in trainings])) for name in names}
         for subset in SUBSETS
     }
     gaps = [training["train_minus_test_accuracy"] for training in trainings]
@@ -46,12 +47,17 @@ def summarise(trainings: list[dict]) -> dict:
     }
 
 
+def _scores(trainings: list[dict]) -> list[str]:
+    """The scores that these trainings have: one that decides without probabilities has no calibration error."""
+    return [name for name in SCORES if name in trainings[0]["test"]]
+
+
 def _spread(trainings: list[dict], axis: str) -> dict:
     values = sorted({training[axis] for training in trainings})
     if len(values) == 1:
         return {}
     spread = {}
-    for name in SCORES:
+    for name in _scores(trainings):
         found = [[training["test"][name] for training in trainings if training[axis] == value] for value in values]
         spread[name] = rounded(np.std([np.mean(scores) for scores in found], ddof=1))
     return spread
@@ -78,7 +84,8 @@ def score_pooled(
 
     def scored(name: str, chosen: NDArray[np.bool_]) -> dict:
         given = pooled[name][chosen], actual[chosen], actors[chosen]
-        return score(*given, bootstrap_samples=bootstrap_samples, rng=np.random.default_rng(seed))
+        found = score(*given, bootstrap_samples=bootstrap_samples, rng=np.random.default_rng(seed))
+        return {key: value for key, value in found.items() if name != "baseline" or key != "calibration_error"}
 
     def compared(first: str, second: str) -> dict:
         decided = (pooled[name].argmax(axis=1) for name in (first, second))

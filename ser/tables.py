@@ -9,9 +9,10 @@ GROUP_TITLES = {"sex": "sex", "age_band": "age", "race": "race"}
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    """A Markdown table that reads well before it is rendered, too."""
+    widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, ["-" * width for width in widths], *rows]
+    return "\n".join("| " + " | ".join(map(str.ljust, cells, widths)) + " |" for cells in lines)
 
 
 def number(value: float | None) -> str:
@@ -23,6 +24,31 @@ def _range(scores: dict) -> str:
     if scores["actors"] == 1:  # nothing to draw again and again
         return ""
     return f"{number(scores['uar_low'])} to {number(scores['uar_high'])}"
+
+
+def scores_page(metrics: dict[str, dict]) -> str:
+    """The scores of one run at a glance, and the terms under which they hold.
+
+    Parameters
+    ----------
+    metrics : of each classifier, as ``ser.metrics.classifier_metrics`` gives them
+    """
+    terms = metrics["fusion"]["terms"]
+    rows = [
+        [
+            TITLES[name],
+            *(number(found[subset]["uar"]) for subset in ("train", "validation", "test")),
+            _range(found["test"]),
+            number(found["test"]["accuracy"]),
+            number(found["train_minus_test_accuracy"]),
+        ]
+        for name, found in metrics.items()
+    ]
+    if heard := metrics["fusion"]["test"].get("listeners"):
+        rows.append(["listeners, voice only", "", "", number(heard["uar"]), "", number(heard["accuracy"]), ""])
+    header = ["", "UAR: train", "validation", "test", "95 % over actors", "test accuracy", "train minus test accuracy"]
+    about = f"{terms['corpus']}, division {terms['protocol']}, speakers: {terms['speakers']}"
+    return f"{about}\n\n{markdown(header, rows)}\n"
 
 
 def protocol_table(study: dict) -> str:
@@ -142,7 +168,7 @@ def ablation_note(ablation: dict) -> str:
     return (
         f"CNN1D on CREMA-D, division audeering, validation actors alone, one seed, a short training "
         f"({', '.join(ablation['common'])}): a row's interval over actors holds for the clips, not for another seed. "
-        f"Rows with copies have twice the steps."
+        f"Rows with copies have twice the training steps."
     )
 
 

@@ -7,6 +7,7 @@ makes a second call cheap. ``--row`` runs some rows alone. ``params.yaml`` and `
 
 import argparse
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ import numpy as np
 from ser import io
 from ser.errors import InputError
 from ser.experiment import predict
-from ser.params import load
+from ser.params import Params, load
 from ser.scores import paired_difference, score
 from stages.console import run
 from stages.network import FEATURES, read_clips
+from stages.trainings import versions
 
 RESULTS = Path("results/crema-d/ablation.json")
 SHORT = ("train_cnn1d.epochs=15",)
@@ -112,12 +114,23 @@ def check_defaults(row: dict, earlier: dict) -> None:
         )
 
 
+def about(params: Params) -> dict:
+    """Corpus, division, seed, date and versions of the rows."""
+    return {
+        "corpus": params.corpus.dir,
+        "protocol": params.split.protocol,
+        "seed": params.train_cnn1d.seed,
+        "date": date.today().isoformat(),
+        "versions": versions(),
+    }
+
+
 def ablate() -> str:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--row", action="append", choices=ROWS, help="run the defaults and this row, keep the others; may be repeated"
     )
-    chosen = parser.parse_args().row
+    chosen, params = parser.parse_args().row, load()
     kept = {path: path.read_bytes() for path in (Path("params.yaml"), Path("dvc.lock"))}
     rows, reference = earlier_rows() if chosen else {}, None
     try:
@@ -129,7 +142,8 @@ def ablate() -> str:
                 check_defaults(row, rows.get(name, row))
             rows[name] = row
             print(f"ablate: {name}: validation UAR {row['uar']:.3f}", flush=True)
-            io.write_json(RESULTS, {"common": [*SHORT], "rows": [rows[name] for name in ROWS if name in rows]})
+            table = [rows[name] for name in ROWS if name in rows]
+            io.write_json(RESULTS, {"common": [*SHORT], "about": about(params), "rows": table})
     finally:
         for path, content in kept.items():
             io.write_bytes(path, content)

@@ -30,7 +30,7 @@ def augment() -> str:
             rng = clip_rng(settings.seed, clip)
             drawn = draw_values(settings, rng)
             copies = altered_copies(signal, drawn, sample_rate=params.preprocess.sample_rate, rng=rng)
-            altered.append((copies.astype(np.float16), [drawn[name] for name in TRANSFORMS]))
+            altered.append((io.narrow(copies), [drawn[name] for name in TRANSFORMS]))
         return altered
 
     total, values = len(TRANSFORMS) * len(clips), []

@@ -88,6 +88,7 @@ def summary_of(study: str, params: Params) -> dict:
                 settings=settings[answer.fold],
                 seed=params.evaluate.seed,
                 bootstrap_samples=params.evaluate.bootstrap_samples,
+                decides_alone=answer.classifier == "baseline",
             )
             rows.setdefault(answer.classifier, []).append({"fold": answer.fold, "seed": answer.seed} | metrics)
         return {name: summarise(trainings) for name, trainings in rows.items()}

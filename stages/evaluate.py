@@ -12,6 +12,7 @@ from ser.experiment import Clips, predict, prepared
 from ser.metrics import classifier_metrics, group_rows, groups_of
 from ser.params import Params, load
 from ser.scores import calibration_error, rounded
+from ser.tables import scores_page
 from stages.console import rate, run
 from stages.network import FEATURES, read_clips
 
@@ -29,14 +30,9 @@ def evaluate() -> str:
     )
     index = io.read_parquet("data/clips.parquet")
     write_scores(probabilities, clips, index, params)
-    lines = [
-        f"{name}: test accuracy {metrics['test']['accuracy']:.3f}, UAR {metrics['test']['uar']:.3f} "
-        f"({metrics['test']['uar_low']:.3f} to {metrics['test']['uar_high']:.3f}), train minus test accuracy "
-        f"{metrics['train_minus_test_accuracy']:.3f}"
-        for name in probabilities
-        for metrics in [io.read_json(f"metrics/{name}.json")]
-    ]
-    print("\n".join(lines))
+    page = scores_page({name: io.read_json(f"metrics/{name}.json") for name in probabilities})
+    io.write_bytes("metrics/scores.md", page.encode())
+    print(page)
     return f"{len(index)} clips in, {len(probabilities)} classifiers scored, {rate(len(index), start)}"
 
 
@@ -60,10 +56,8 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
             settings=params,
             seed=params.evaluate.seed,
             bootstrap_samples=params.evaluate.bootstrap_samples,
+            decides_alone=name == "baseline",
         )
-        if name == "baseline":  # it decides without probabilities
-            for subset in ("train", "validation", "test"):
-                del metrics[subset]["calibration_error"]
         if name == "fusion":
             metrics["calibration"] = calibration
         io.write_json(f"metrics/{name}.json", metrics)

@@ -34,7 +34,7 @@ def write_features(path: str, features_of: Callable[[np.ndarray], np.ndarray]) -
         for start in range(rows.start, rows.stop, BLOCK):
             stop = min(start + BLOCK, rows.stop)
             taken = [signals[start:stop], copies[max(0, start - clips) : max(0, stop - clips)]]
-            blocks.append(features_of(np.concatenate(taken).astype(np.float32)).astype(np.float16))
+            blocks.append(io.narrow(features_of(np.concatenate(taken).astype(np.float32))))
         return np.concatenate(blocks)
 
     with io.array_writer(path, shape=(total, *shape), dtype=np.float16) as features:

@@ -151,11 +151,14 @@ def examine(folder: Path, file: str, utterance: corpora.Utterance, limits) -> di
 
 def refuse_if_too_many(rejected: list[dict], total: int, max_fraction: float) -> None:
     """Stop where the corpus is more broken than the user has said to accept; other emotions are no fault."""
-    left_out = sum(row["reason"].startswith("left out") for row in rejected)
-    if len(rejected) - left_out > max_fraction * total or len(rejected) == total:
+    faulty = [row for row in rejected if not row["reason"].startswith("left out")]
+    total -= len(rejected) - len(faulty)
+    if not total:
+        raise InputError("Every clip carries another emotion than the six. data/rejected.csv lists them.")
+    if len(faulty) > max_fraction * total or len(faulty) == total:
         raise InputError(
-            f"{len(rejected)} of {total} clips were rejected, more than corpus.max_rejected_fraction {max_fraction}. "
-            f"data/rejected.csv has the reasons; the first: {rejected[0]['file']}: {rejected[0]['reason']}"
+            f"{len(faulty)} of {total} clips were rejected, more than corpus.max_rejected_fraction {max_fraction}. "
+            f"data/rejected.csv has the reasons; the first: {faulty[0]['file']}: {faulty[0]['reason']}"
         )
 
 

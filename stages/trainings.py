@@ -57,6 +57,12 @@ def finished(run: Run, params: Params) -> bool:
     return (RUNS / f"{run.name}.json").exists() and describe(run)["key"] == key_of(run, params)
 
 
+def versions() -> dict[str, str]:
+    """Versions of what decides a training's figures."""
+    packages = ("numpy", "keras", keras.backend.backend())
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
 def train_run(run: Run, params: Params) -> None:
     """Train a run; keep its probabilities on every clip and, of a network, its model and learning curve."""
     start, settings, stored = time.perf_counter(), run.settings(params), read_clips()
@@ -74,8 +80,7 @@ def train_run(run: Run, params: Params) -> None:
             "seconds": round(time.perf_counter() - start, 1),
             "device": "GPU" if gpus() else "CPU",
             "precision": precision(),
-            "versions": {"python": platform.python_version()}
-            | {package: version(package) for package in ("numpy", "keras", keras.backend.backend())},
+            "versions": versions(),
             "validation_uar": curve,
         },
     )

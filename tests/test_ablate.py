@@ -47,6 +47,7 @@ def ablation(monkeypatch, *rows: str) -> dict[str, dict]:
 def test_every_row_stands_against_the_defaults_and_the_workspace_ends_as_it_was(monkeypatch, trained, tmp_path):
     table = ablation(monkeypatch)
     assert list(table) == list(ablate.ROWS)
+    assert io.read_json(ablate.RESULTS)["about"]["seed"] == 0
     assert trained == [[*ablate.SHORT, *settings] for settings in ablate.ROWS.values()]
     for row in table.values():
         difference = row["uar"] - table["defaults"]["uar"]

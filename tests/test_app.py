@@ -72,6 +72,14 @@ def test_the_interface_answers_as_the_command_does(address, example, capsys):
     assert answer | {"file": ""} == printed | {"file": ""}
 
 
+def test_a_form_is_refused_with_what_to_send_instead(address):
+    form = urllib.request.Request(f"{address}/predict", b"--x", {"Content-Type": "multipart/form-data; boundary=x"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(form, timeout=60)
+    assert refused.value.code == 415
+    assert "--data-binary" in json.load(refused.value)["error"]["message"]
+
+
 def encoded(samples: np.ndarray, sample_rate: int, folder) -> bytes:
     soundfile.write(folder / "a.flac", samples, sample_rate)
     return (folder / "a.flac").read_bytes()

@@ -10,6 +10,8 @@ from conftest import set_params
 from ser import cli, io
 from ser.corpora import OtherEmotion, parse_emodb, parse_ravdess, parse_tess, table_parser
 from ser.errors import InputError
+from ser.evaluation import heard_before
+from stages.split import refuse_if_too_many
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,26 @@ def write_ravdess(folder, samples, emotion: int, repetition: int, actor: int) ->
     soundfile.write(path, samples, 16000)
 
 
+def test_another_emotion_is_no_fault_of_the_corpus():
+    calm = {"file": "calm.wav", "reason": "left out: emotion 'calm' is none of the six"}
+    broken = {"file": "broken.wav", "reason": "an empty file"}
+    refuse_if_too_many([calm, broken], 4, max_fraction=0.34)
+    with pytest.raises(InputError, match=r"^1 of 3 clips were rejected.* the first: broken\.wav: an empty file"):
+        refuse_if_too_many([calm, broken], 4, max_fraction=0.3)
+    with pytest.raises(InputError, match="Every clip carries another emotion"):
+        refuse_if_too_many([calm, calm], 2, max_fraction=1.0)
+
+
+def test_speakers_whom_the_networks_have_heard_are_counted():
+    about = cli.open_bundle(None).about
+    trains, validates, tests = 1001, 1049, 1048  # under the division of the package's networks
+    assert heard_before(about, "somewhere", "crema-d", {trains, validates, tests}) == 2
+    assert heard_before(about, "somewhere", "emodb", {trains}) == 0
+    assert heard_before(about, "data/demo", "crema-d", {trains}) == 0
+    drawn = about["params"] | {"split": about["params"]["split"] | {"protocol": "speaker"}}
+    assert heard_before(about | {"params": drawn}, "somewhere", "crema-d", {trains}) is None
+
+
 @pytest.mark.pipeline
 def test_the_pipeline_indexes_another_corpus(copied):
     folder = copied.folder / "data" / "ravdess"
@@ -115,16 +137,21 @@ def test_the_pipeline_indexes_another_corpus(copied):
 def test_a_bundle_is_scored_on_another_corpus(finished, tmp_path, capsys):
     """The same sounds under other names: the score is that of the pipeline's own clips."""
     clips = as_ravdess(finished, tmp_path)
+    (tmp_path / "notes.wav").touch()
     model = str(finished.folder / "models" / "bundle.zip")
     assert cli.main(["evaluate", str(tmp_path), "--format", "ravdess", "--model", model, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["clips"], found["actors"]) == (clips, 6)
     assert found["left_out"] == {"calm": 1, "surprised": 1}
+    assert found["not_answered"] == {"misnamed": 1}
+    assert found["heard_before"] == 0
     demo = str(finished.folder / "data" / "demo")
     assert cli.main(["evaluate", demo, "--model", model, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(found["accuracy"], abs=0.03)
     assert cli.main(["evaluate", demo, "--model", model]) == 0
-    assert "UAR" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "6 speakers, of whom the networks may have heard some before" in printed
+    assert "95 % over speakers" in printed
 
 
 @pytest.mark.pipeline
@@ -132,6 +159,9 @@ def test_a_folder_without_clips_of_the_format_is_an_error(finished, capsys):
     model = str(finished.folder / "models" / "bundle.zip")
     assert cli.main(["evaluate", str(finished.folder / "data"), "--format", "tess", "--model", model]) == 1
     assert "holds no clip to score as tess" in capsys.readouterr().err
+    audio = str(finished.folder / "data" / "demo" / "AudioWAV")
+    assert cli.main(["evaluate", audio, "--model", model]) == 1
+    assert "Give the folder that holds AudioWAV." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

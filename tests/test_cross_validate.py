@@ -123,6 +123,29 @@ def test_pooled_scores_compare_classifiers_over_actors(pooled):
     assert {value: row["clips"] for value, row in pooled["groups"]["sex"].items()}.keys() == {"Female", "Male"}
 
 
+def test_a_classifier_without_probabilities_has_no_calibration_error(pooled):
+    assert "calibration_error" not in pooled["scores"]["baseline"]
+    assert "calibration_error" in pooled["scores"]["fusion"]
+    rows = [metrics(0.5), metrics(0.6, fold=2)]
+    for row in rows:
+        row["test"] = row["train"] = row["validation"] = {"accuracy": 0.5, "uar": 0.5, "macro_f1": 0.5}
+    assert "calibration_error" not in summarise(rows)["mean"]["test"]
+
+
+def test_scores_at_a_glance_are_those_of_the_metrics(pooled):
+    found = pooled["scores"]
+    terms = {"corpus": "data/demo (synthetic)", "protocol": "speaker", "speakers": "no information"}
+    rows = {
+        name: {"terms": terms, "train_minus_test_accuracy": 0.0}
+        | dict.fromkeys(("train", "validation", "test"), found[name])
+        for name in ("cnn1d", "fusion")
+    }
+    lines = tables.scores_page(rows).splitlines()
+    assert lines[0] == "data/demo (synthetic), division speaker, speakers: no information"
+    assert len({len(line) for line in lines[2:]}) == 1  # columns stand below each other
+    assert lines[4].split("|")[4].strip() == f"{found['cnn1d']['uar']:.3f}"
+
+
 def test_a_block_of_a_page_is_replaced_and_nothing_else():
     page = "before\n<!-- results: a b -->\nold\n<!-- end of results: a b -->\nafter"
     filled = tables.replace_block(page, "results: a b", r"new \1")
