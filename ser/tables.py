@@ -26,29 +26,35 @@ def _range(scores: dict) -> str:
     return f"{number(scores['uar_low'])} to {number(scores['uar_high'])}"
 
 
-def scores_page(metrics: dict[str, dict]) -> str:
-    """The scores of one run at a glance, and the terms under which they hold.
+def scores_rows(metrics: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of one run's scores: every classifier, and the listeners.
 
     Parameters
     ----------
     metrics : of each classifier, as ``ser.metrics.classifier_metrics`` gives them
     """
-    terms = metrics["fusion"]["terms"]
     rows = [
         [
-            TITLES[name],
-            *(number(found[subset]["uar"]) for subset in ("train", "validation", "test")),
-            _range(found["test"]),
-            number(found["test"]["accuracy"]),
-            number(found["train_minus_test_accuracy"]),
+            title,
+            *(number(metrics[name][subset]["uar"]) for subset in ("train", "validation", "test")),
+            _range(metrics[name]["test"]),
+            number(metrics[name]["test"]["accuracy"]),
+            number(metrics[name]["train_minus_test_accuracy"]),
         ]
-        for name, found in metrics.items()
+        for name, title in TITLES.items()
+        if name in metrics
     ]
     if heard := metrics["fusion"]["test"].get("listeners"):
         rows.append(["listeners, voice only", "", "", number(heard["uar"]), "", number(heard["accuracy"]), ""])
     header = ["", "UAR: train", "validation", "test", "95 % over actors", "test accuracy", "train minus test accuracy"]
+    return header, rows
+
+
+def scores_page(metrics: dict[str, dict]) -> str:
+    """The scores of one run at a glance, and the terms under which they hold."""
+    terms = metrics["fusion"]["terms"]
     about = f"{terms['corpus']}, division {terms['protocol']}, speakers: {terms['speakers']}"
-    return f"{about}\n\n{markdown(header, rows)}\n"
+    return f"{about}\n\n{markdown(*scores_rows(metrics))}\n"
 
 
 def protocol_table(study: dict) -> str:
