@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import REAL_CORPORA, Project, ran_stages, set_params
-from test_dvc_yaml import STAGES
+from test_dvc_yaml import STAGES, written_by
 
 from ser import io
 from ser.emotions import EMOTIONS
@@ -24,7 +24,7 @@ def metrics_of(project: Project, name: str) -> dict:
 def test_a_first_run_runs_every_stage(finished):
     assert sorted(finished.ran) == sorted(STAGES)
     for stage in STAGES.values():
-        for out in [*stage["outs"], *(next(iter(m)) for m in stage.get("metrics", []))]:
+        for out in written_by(stage):
             assert (finished.folder / out).exists(), out
 
 
