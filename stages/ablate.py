@@ -6,6 +6,7 @@ makes a second call cheap. ``--row`` runs some rows alone. ``params.yaml`` and `
 """
 
 import argparse
+import os
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -19,7 +20,7 @@ from ser.params import Params, load
 from ser.scores import paired_difference, score
 from stages.console import run
 from stages.network import FEATURES, read_clips
-from stages.trainings import versions
+from stages.trainings import ENVIRONMENT, versions
 
 RESULTS = Path("results/crema-d/ablation.json")
 SHORT = ("train_cnn1d.epochs=15",)
@@ -61,7 +62,7 @@ ROWS = {
 def run_experiment(name: str, settings: list[str]) -> None:
     """Let DVC run what the settings change, up to the trained 1D network."""
     changes = [argument for setting in settings for argument in ("--set-param", setting)]
-    done = subprocess.run(["dvc", "exp", "run", *changes, "train_cnn1d"])
+    done = subprocess.run(["dvc", "exp", "run", *changes, "train_cnn1d"], env=os.environ | ENVIRONMENT)
     if done.returncode:
         raise InputError(f"'dvc exp run' of the row {name!r} failed with status {done.returncode}; see above.")
 
@@ -109,8 +110,8 @@ def check_defaults(row: dict, earlier: dict) -> None:
     """
     if row != earlier:
         raise InputError(
-            f"{RESULTS}: its defaults score {earlier['uar']}, now {row['uar']}, so its rows are of other code, data or "
-            f"threads. Run all rows: leave out --row."
+            f"{RESULTS}: its defaults score {earlier['uar']}, now {row['uar']}, so its rows are of other code or data. "
+            f"Run all rows: leave out --row."
         )
 
 

@@ -27,13 +27,9 @@ from ser.summary import score_pooled, summarise
 from stages.console import run as run_stage
 from stages.network import read_clips
 from stages.split import divide_index
-from stages.trainings import ENROLLED_CLIPS, RUNS, describe, finished, train_run
+from stages.trainings import ENROLLED_CLIPS, ENVIRONMENT, RUNS, describe, finished, train_run
 
 GROUPS = ("sex", "age_band", "race")
-# Two trainings with a thread each are done sooner than one after the other with two, and what a training
-# finds does not depend on how many processors there are. In single precision, so that figures from a GPU
-# and from a processor are of one kind.
-ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "SER_PRECISION": "float32"}
 
 
 def default_jobs() -> int:

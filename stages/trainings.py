@@ -25,6 +25,10 @@ from stages.split import divide_index
 
 RUNS = Path("data/runs")
 ENROLLED_CLIPS = (1, 4, 16)
+# Two trainings with a thread each are done sooner than one after the other with two, and what a training
+# finds does not depend on how many processors there are. In single precision, so that figures from a GPU
+# and from a processor are of one kind.
+ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "SER_PRECISION": "float32"}
 # What decides a training, beside the clips, the features and the code.
 DECIDING_BLOCKS = {"split", "preprocess", "features_1d", "spectrograms", "training", "train_cnn1d", "train_cnn2d"}
 
