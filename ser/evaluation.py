@@ -108,11 +108,13 @@ def as_text(found: dict) -> str:
         0: "none of whom the networks have heard before",
     }.get(heard, f"{heard} of whom the networks have heard before: of those this is no test")
 
+    speakers = "one speaker" if alone else f"{found['actors']} speakers"
+
     def interval(name: str) -> str:
         return "" if alone else f" ({found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f}, 95 % over speakers)"
 
     lines = [
-        f"{found['clips']} clips of {found['actors']} speakers, {warning}",
+        f"{found['clips']} clips of {speakers}, {warning}",
         f"accuracy           {found['accuracy']:.3f}{interval('accuracy')}",
         f"UAR                {found['uar']:.3f}{interval('uar')}",
         f"macro F1           {found['macro_f1']:.3f}",
