@@ -257,7 +257,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     speakers = {utterance.name.actor for utterance in listing.utterances.values()}
     heard = heard_before(recognizer.about, options.corpus, options.format, speakers)
     outcomes = with_progress(recognize_files(recognizer, paths), total=len(paths))
-    found = evaluate_corpus(listing, outcomes) | {"heard_before": heard}
+    found = evaluate_corpus(listing, outcomes, heard=heard)
     print(json.dumps(found, indent=1) if options.json else as_text(found))
     return 0
 

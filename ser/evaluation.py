@@ -79,8 +79,13 @@ def heard_before(about: dict, folder: str, format_name: str, speakers: set[int])
     return sum(subset_of.get(speaker) in ("train", "validation") for speaker in speakers)
 
 
-def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome]) -> dict:
-    """Scores over the clips that were answered, with an interval over speakers, and what was not scored."""
+def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int | None) -> dict:
+    """Scores over the clips that were answered, with an interval over speakers, and what was not scored.
+
+    Parameters
+    ----------
+    heard : how many of the speakers the networks know; see ``heard_before``
+    """
     answered, failed = [], Counter(misnamed=len(listing.misnamed))
     for outcome in outcomes:
         if outcome.recognition is None:
@@ -97,7 +102,7 @@ def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome]) -> dict:
         rng=np.random.default_rng(0),
     )
     kinds = {kind: count for kind, count in failed.items() if count}
-    return found | {"left_out": dict(listing.left_out), "not_answered": kinds}
+    return found | {"left_out": dict(listing.left_out), "not_answered": kinds, "heard_before": heard}
 
 
 def as_text(found: dict) -> str:
