@@ -43,6 +43,16 @@ def test_every_artifact_of_a_stage_has_one_maker():
     assert len(outputs) == len(set(outputs))
 
 
+def test_confusion_plots_show_shares_of_each_actual_emotion():
+    """DVC's template divides by the sums along y, so that the diagonal is the recall."""
+    plots = [settings for plot in GRAPH["plots"] if isinstance(plot, dict) for settings in plot.values()]
+    confusions = [plot for plot in plots if plot.get("template") == "confusion_normalized"]
+    assert len(confusions) == 3
+    for plot in confusions:
+        assert plot["x"] == "predicted"
+        assert list(plot["y"].values()) == ["actual"]
+
+
 # Every parameter, another value, and the stages that the change must rerun.
 RERUNS = {
     "corpus.dir": ("elsewhere", ["split", "preprocess", *FROM_SIGNALS]),
