@@ -45,6 +45,7 @@ ROWS = {
     "copies with noise": ["training.copies=[noise]"],
     "shifted copies": ["training.copies=[shift]"],
     "copies at another pitch": ["training.copies=[pitch]"],
+    "twice the epochs": ["train_cnn1d.epochs=30"],  # as many steps as the rows with copies
     **{f"no {name}": settings for name, settings in ON_THE_FLY.items()},
     "nothing on the fly": [
         "training.on_the_fly.max_shift_frames=0",
