@@ -94,12 +94,13 @@ def score_pooled(
         return {"first": first, "second": second} | found
 
     everyone, unseen = np.ones(len(actual), bool), ~np.isin(actors, SELECTION_ACTORS)
+    partly_seen = unseen.any() and not unseen.all()
     by_actor = {
         name: group_rows(name, given, actual, {"actor": actors.astype(str)}, actors) for name, given in pooled.items()
     }
     return {
         "scores": {name: scored(name, everyone) for name in pooled},
-        "scores_without_selection_actors": {name: scored(name, unseen) for name in pooled if unseen.any()},
+        "scores_without_selection_actors": {name: scored(name, unseen) for name in pooled if partly_seen},
         "listeners": score_listeners(votes, actual),
         "comparisons": [compared(*pair) for pair in COMPARISONS],
         "groups": {

@@ -97,17 +97,27 @@ def test_pooled_tests_take_each_clip_from_its_own_fold():
         pool_tests([answer("cnn1d", 1, 0, 0.2), answer("cnn1d", 1, 1, 0.2)])
 
 
-@pytest.fixture
-def pooled(rng) -> dict:
-    """Four classifiers of which the fusion is right most often, on ten actors, half of them of selection."""
+def pooled_of(ten_actors: list[int], rng: np.random.Generator) -> dict:
+    """Four classifiers of which the fusion is right most often, on ten actors."""
     actual = rng.integers(0, 6, 600)
     right = {"cnn1d": 1.0, "cnn2d": 1.0, "baseline": 0.5, "fusion": 2.0}
     logits = {name: rng.standard_normal((600, 6)) + margin * np.eye(6)[actual] for name, margin in right.items()}
     given = {name: np.exp(values) / np.exp(values).sum(axis=1, keepdims=True) for name, values in logits.items()}
-    actors = np.repeat([*SELECTION_ACTORS[:5], *range(1001, 1006)], 60)
+    actors = np.repeat(ten_actors, 60)
     votes = np.eye(6, dtype=int)[actual]
     groups = {"sex": np.where(actors % 2, "Male", "Female")}
     return score_pooled(given, actual, actors, votes, groups, bootstrap_samples=200, seed=0)
+
+
+@pytest.fixture
+def pooled(rng) -> dict:
+    """Half of the actors are of selection."""
+    return pooled_of([*SELECTION_ACTORS[:5], *range(1001, 1006)], rng)
+
+
+@pytest.mark.parametrize("actors", [SELECTION_ACTORS[:10], range(1001, 1011)])
+def test_without_selection_actors_is_a_row_of_its_own_only_where_some_are_tested(actors, rng):
+    assert pooled_of([*actors], rng)["scores_without_selection_actors"] == {}
 
 
 def test_pooled_scores_compare_classifiers_over_actors(pooled):
