@@ -34,6 +34,7 @@ ON_THE_FLY = {
         "gain": ["max_gain_db=0"],
     }.items()
 }
+NOTHING = ["training.on_the_fly.max_shift_frames=0", *(setting for keys in ON_THE_FLY.values() for setting in keys)]
 # Each row changes the defaults by these settings.
 ROWS = {
     "defaults": [],
@@ -47,10 +48,8 @@ ROWS = {
     "copies at another pitch": ["training.copies=[pitch]"],
     "twice the epochs": ["train_cnn1d.epochs=30"],  # as many steps as the rows with copies
     **{f"no {name}": settings for name, settings in ON_THE_FLY.items()},
-    "nothing on the fly": [
-        "training.on_the_fly.max_shift_frames=0",
-        *(setting for settings in ON_THE_FLY.values() for setting in settings),
-    ],
+    "nothing on the fly": NOTHING,
+    "nothing on the fly, 60 epochs": [*NOTHING, "train_cnn1d.epochs=60"],
     "soft labels": ["training.soft_labels=0.5"],
     "normalised by speaker": ["training.speaker_normalization=true"],
     "log-mel alone": ["train_cnn1d.families=[log_mel]"],
