@@ -106,9 +106,9 @@ def mfcc_candidates(signals: np.ndarray) -> dict[str, tuple[Callable, str]]:
 
 def level_candidates(signals: np.ndarray) -> dict[str, tuple[Callable, str]]:
     return {
-        "ser": (lambda: in_blocks(own_levels)(signals), "in full scale"),
-        "librosa, a clip a call": (lambda: per_clip(librosa_levels)(signals), "in full scale"),
-        "librosa, batch": (lambda: librosa_levels(signals), "in full scale"),
+        "ser": (lambda: in_blocks(own_levels)(signals), "in full scale, crossings a sample"),
+        "librosa, a clip a call": (lambda: per_clip(librosa_levels)(signals), "in full scale, crossings a sample"),
+        "librosa, batch": (lambda: librosa_levels(signals), "in full scale, crossings a sample"),
     }
 
 
@@ -189,13 +189,13 @@ def librosa_mfcc(signals: np.ndarray) -> np.ndarray:
 
 
 def own_levels(signals: np.ndarray) -> np.ndarray:
-    return np.stack([frame_features.rmse(signals, **FRAMES), frame_features.zero_crossing_rate(signals, **FRAMES)])[0]
+    rows = frame_features.rmse(signals, **FRAMES), frame_features.zero_crossing_rate(signals, **FRAMES)
+    return np.stack(rows, axis=-2)
 
 
 def librosa_levels(signals: np.ndarray) -> np.ndarray:
-    rms = librosa.feature.rms(y=signals, **FRAMES)[..., 0, :]
-    librosa.feature.zero_crossing_rate(signals, **FRAMES)
-    return rms
+    rows = librosa.feature.rms(y=signals, **FRAMES), librosa.feature.zero_crossing_rate(signals, **FRAMES)
+    return np.concatenate(rows, axis=-2)
 
 
 def own_levels_and_pitch(signals: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from benchmarks import naive
 from benchmarks.timing import REPEATS, alternate, ratio
 from benchmarks.workspace import FEATURE_STAGES, ROOT, Workspace, repeated, some_clips
@@ -36,10 +38,10 @@ def audio_to_features(corpus: Path, scratch: Path) -> dict:
 
     The script's time grows with its clips exactly, and its start-up is not counted; the stages' is.
     """
-    clips = len(list((corpus / "AudioWAV").iterdir()))
     workspace = Workspace(scratch / "features", {"corpus.dir": str(corpus)})
     few, two = (some_clips(corpus, scratch / f"clips{count}", count=count) for count in (NAIVE_CLIPS, 2))
     workspace.stages(*FEATURE_STAGES)  # warm
+    clips = len(np.load(workspace.folder / "data" / "signals.npy", mmap_mode="r"))
     own: list[float] = []
     scripts: dict[str, list[float]] = {tracker: [] for tracker in naive.TRACKERS}
     for _ in range(REPEATS):
@@ -184,18 +186,40 @@ def commit(workspace: Workspace, message: str) -> None:
         workspace.run("git", *command)
 
 
+SIZE = re.compile(
+    r"(?P<millions>[\d.]+) million multiplications a clip; (?P<clips>\d+) training rows, (?P<validation>\d+) validation"
+)
 LINE = re.compile(
     r"epoch (?P<epoch>\d+)/.* UAR (?P<uar>[\d.]+); (?P<seconds>[\d.]+) s, (?P<waiting>\d+)% waiting for input"
 )
 
 
 def training(corpus: Path, scratch: Path) -> dict[str, dict]:
-    """Both networks on the corpus at hand: milliseconds a clip, waiting for input, time to a validation UAR."""
+    """Both networks on the corpus at hand: milliseconds a clip, waiting for input, time to a validation UAR.
+
+    The limit is a matrix product's rate on all cores, measured before and after each network: a training step takes
+    three multiplications for one of the forward pass (the pass, the gradient of its input, that of its weights).
+    """
     workspace = Workspace(scratch / "training", {"corpus.dir": str(corpus)})
     workspace.stages(*FEATURE_STAGES)
-    rows = {network: train_until(workspace, network) for network in ("cnn1d", "cnn2d")}
+    rows = {}
+    for network in ("cnn1d", "cnn2d"):
+        before = multiplications_a_second()
+        row = train_until(workspace, network)
+        rate = median([before, multiplications_a_second()])
+        passes = 3 + row["validation clips"] / row["training clips"]
+        row["multiplications a second"] = rate
+        row["the machine allows, milliseconds a clip"] = 1000 * passes * row["multiplications a clip"] / rate
+        rows[network] = row
     workspace.remove()
     return rows
+
+
+def multiplications_a_second(size: int = 2048) -> float:
+    """Rate of a float32 matrix product on all cores: the median of some after the first."""
+    factor = np.ones((size, size), np.float32)
+    seconds = alternate({"product": lambda: factor @ factor}, repeats=2 * REPEATS)["product"]
+    return size**3 / median(seconds[1:])
 
 
 def train_until(workspace: Workspace, network: str) -> dict:
@@ -209,11 +233,11 @@ def train_until(workspace: Workspace, network: str) -> dict:
         text=True,
         start_new_session=True,
     )
-    epochs, clips, printed = [], 0, []
+    epochs, size, printed = [], {}, []
     for line in process.stdout:
         printed.append(line)
-        if rows := re.search(r"(\d+) training rows", line):
-            clips = int(rows[1])
+        if found := SIZE.search(line):
+            size = {name: float(value) for name, value in found.groupdict().items()}
         if found := LINE.search(line):
             epochs.append({name: float(value) for name, value in found.groupdict().items()})
             if epochs[-1]["uar"] >= GOAL_UAR and len(epochs) > REPEATS:
@@ -224,9 +248,11 @@ def train_until(workspace: Workspace, network: str) -> dict:
         sys.exit(f"{network}: no epoch was trained:\n{''.join(printed)}")
     reached = [number for number, epoch in enumerate(epochs) if epoch["uar"] >= GOAL_UAR]
     return {
-        "training clips": clips,
+        "training clips": int(size["clips"]),
+        "validation clips": int(size["validation"]),
+        "multiplications a clip": 1e6 * size["millions"],
         "epochs run": len(epochs),
-        "milliseconds a clip": 1000 * median(epoch["seconds"] for epoch in epochs[1:]) / clips,
+        "milliseconds a clip": 1000 * median(epoch["seconds"] for epoch in epochs[1:]) / size["clips"],
         "waiting for input": median(epoch["waiting"] for epoch in epochs[1:]) / 100,
         "best validation UAR": max(epoch["uar"] for epoch in epochs),
         "seconds to the goal": sum(epoch["seconds"] for epoch in epochs[: reached[0] + 1]) if reached else None,
