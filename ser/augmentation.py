@@ -1,5 +1,7 @@
 """Offline augmentation: one altered copy of a signal for a drawn value."""
 
+from itertools import pairwise
+
 import numpy as np
 import soxr
 from numpy.typing import NDArray
@@ -44,7 +46,7 @@ def pitch(signal: NDArray[np.float32], *, sample_rate: int, semitones: float) ->
 
     A phase vocoder stretches the time by 2^(semitones / 12), and resampling takes the stretch back
     (Flanagan and Golden 1966; Laroche and Dolson 1999). Equal to ``librosa.effects.pitch_shift``,
-    whose loop over frames is a cumulative sum here.
+    whose running sums of phases are running products of unit vectors here.
 
     Parameters
     ----------
@@ -76,14 +78,21 @@ def _stretch_phases(spectrum: NDArray[np.complex64], *, rate: float) -> NDArray[
     fraction = (steps - left).astype(np.float32)[:, None]
     padded = np.pad(spectrum, [(0, 2), (0, 0)])
     magnitude = np.abs(padded)
-    magnitude = (1 - fraction) * magnitude[left] + fraction * magnitude[left + 1]
-    angle = np.angle(padded)
-    # The advance between neighbouring frames is defined up to full turns: any will do, since only
-    # the sine and cosine of its running sum are used. Sums in double, for they grow with time.
-    advance = angle[left[:-1] + 1] - angle[left[:-1]]
-    phase = np.cumsum(np.concatenate([angle[:1], advance]), axis=0, dtype=np.float64)
-    phase = np.remainder(phase, 2 * np.pi).astype(np.float32)
-    return magnitude * (np.cos(phase) + 1j * np.sin(phase))
+    silent = magnitude < np.finfo(np.float32).tiny
+    direction = padded * (1 / np.where(silent, np.float32(1), magnitude))
+    direction[silent] = 1  # phase 0
+    # What a phase advances by between neighbouring frames is defined up to full turns, and a running product
+    # of unit vectors needs no more: neither an arc tangent nor a sine.
+    turned = np.empty((len(left), spectrum.shape[1]), np.complex64)
+    turned[0] = direction[0]
+    np.conj(direction[left[:-1]], out=turned[1:])
+    turned[1:] *= direction[left[:-1] + 1]
+    for before, after in pairwise(turned):
+        after *= before
+    interpolated = magnitude[left]
+    interpolated += fraction * (magnitude[left + 1] - interpolated)
+    turned *= interpolated
+    return turned
 
 
 TRANSFORMS = ("noise", "shift", "pitch")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ser.errors import InputError
 from ser.mel import FLOOR_POWER, log_mel
-from ser.stft import frame
+from ser.stft import frame, squared_magnitude
 
 
 def energy(signals: NDArray[np.float32], *, frame_length: int, hop_length: int) -> NDArray[np.float32]:
@@ -58,8 +58,7 @@ def zero_crossing_rate(signals: NDArray[np.float32], *, frame_length: int, hop_l
     """
     half = frame_length // 2
     widths = [(0, 0)] * (signals.ndim - 1) + [(half, half)]
-    clipped = np.where(np.abs(signals) <= 1e-10, 0, signals)
-    negative = np.signbit(np.pad(clipped + 0.0, widths, mode="edge"))
+    negative = np.pad(signals < -1e-10, widths, mode="edge")
     crossings = negative[..., 1:] != negative[..., :-1]
     # A running count: the crossings inside a frame are a difference of two of its values.
     count = np.cumsum(crossings, axis=-1, dtype=np.int32)
@@ -119,25 +118,35 @@ def fundamental_frequency(
             f"got {frame_length}."
         )
     window = np.hanning(frame_length).astype(np.float32)
-    n_fft = scipy.fft.next_fast_len(frame_length + longest, real=True)
     lags = slice(shortest, longest + 1)
-    window_correlation = _autocorrelation(window, n_fft)
-    correlation = _autocorrelation(frame(signals, frame_length=frame_length, hop_length=hop_length) * window, n_fft)
+    window_correlation = _autocorrelation(np.ones_like(window), window, longest=longest)
+    frames = frame(signals, frame_length=frame_length, hop_length=hop_length)
+    correlation = _autocorrelation(frames, window, longest=longest)
     power = correlation[..., :1]
     silent = power[..., 0] <= 1e-8
     normalised = correlation[..., lags] / np.where(silent[..., None], np.float32(np.inf), power)
     normalised /= window_correlation[lags] / window_correlation[0]
     # Ties between a period and its multiples go to the shortest.
-    weighted = normalised - 0.02 * np.log2(np.arange(shortest, longest + 1) / shortest)
-    best = np.argmax(weighted, axis=-1)
+    octaves = np.log2(np.arange(shortest, longest + 1, dtype=np.float32) / shortest)
+    best = np.argmax(normalised - np.float32(0.02) * octaves, axis=-1)
     harmonicity = np.where(silent, 0, np.take_along_axis(normalised, best[..., None], axis=-1)[..., 0])
     pitch_hz = np.where(silent, fmin_hz, sample_rate / (best + shortest))
     return np.log2(pitch_hz / fmin_hz).astype(np.float32), np.clip(harmonicity, 0, 1)
 
 
-def _autocorrelation(frames: NDArray[np.float32], n_fft: int) -> NDArray[np.float32]:
-    spectrum = scipy.fft.rfft(frames, n=n_fft)
-    return scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, n=n_fft)
+def _autocorrelation(
+    frames: NDArray[np.float32], window: NDArray[np.float32], *, longest: int
+) -> NDArray[np.float32]:
+    """Autocorrelation of windowed frames ``(..., samples)`` from lag 0 on, right up to ``longest``.
+
+    The power spectrum is real and even, so its inverse transform is a cosine transform of half the length.
+    """
+    length = frames.shape[-1]
+    half = scipy.fft.next_fast_len(-(-(length + longest) // 2), real=True)
+    padded = np.zeros((*frames.shape[:-1], 2 * half), np.float32)
+    np.multiply(frames, window, out=padded[..., :length])
+    power = squared_magnitude(scipy.fft.rfft(padded, overwrite_x=True))
+    return scipy.fft.dct(power, type=1, norm="forward", overwrite_x=True)
 
 
 def decibel(power: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """Framing and short-time Fourier transforms, with librosa's conventions."""
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
@@ -33,9 +35,12 @@ def frame(
     return sliding_window_view(padded, frame_length, axis=-1)[..., ::hop_length, :]
 
 
+@lru_cache(maxsize=8)
 def hann(length: int) -> NDArray[np.float32]:
-    """Periodic Hann window of ``length`` samples, float32."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+    """Periodic Hann window of ``length`` samples, float32, read-only."""
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+    window.flags.writeable = False
+    return window
 
 
 def stft(signals: NDArray[np.float32], *, n_fft: int, hop_length: int) -> NDArray[np.complex64]:
@@ -47,7 +52,8 @@ def stft(signals: NDArray[np.float32], *, n_fft: int, hop_length: int) -> NDArra
     -------
     shape ``(..., frames, 1 + n_fft // 2)``
     """
-    return scipy.fft.rfft(frame(signals, frame_length=n_fft, hop_length=hop_length) * hann(n_fft))
+    windowed = frame(signals, frame_length=n_fft, hop_length=hop_length) * hann(n_fft)
+    return scipy.fft.rfft(windowed, overwrite_x=True)
 
 
 def istft(spectrum: NDArray[np.complex64], *, hop_length: int, length: int) -> NDArray[np.float32]:
@@ -66,15 +72,16 @@ def istft(spectrum: NDArray[np.complex64], *, hop_length: int, length: int) -> N
     """
     n_fft = 2 * (spectrum.shape[-1] - 1)
     window = hann(n_fft)
-    frames = scipy.fft.irfft(spectrum, n=n_fft) * window
+    frames = scipy.fft.irfft(spectrum, n=n_fft)
+    frames *= window
     # Cut into parts of one hop, part p of frame i falls on hop i + p: one addition for each part.
     parts = -(-n_fft // hop_length)
-    frames, squared = (np.pad(rows, [(0, 0), (0, parts * hop_length - n_fft)]) for rows in (frames, window[None] ** 2))
     signal, weight = np.zeros((2, len(frames) + parts - 1, hop_length), np.float32)
     for part in reversed(range(parts)):
         span, samples = slice(part, part + len(frames)), slice(part * hop_length, (part + 1) * hop_length)
-        signal[span] += frames[:, samples]
-        weight[span] += squared[:, samples]
+        width = min(hop_length, n_fft - samples.start)  # the last part may be shorter than a hop
+        signal[span, :width] += frames[:, samples]
+        weight[span, :width] += window[samples] ** 2
     signal, weight = signal.ravel(), weight.ravel()
     np.divide(signal, weight, out=signal, where=weight > np.finfo(np.float32).tiny)
     signal = signal[n_fft // 2 :][:length]
@@ -83,5 +90,11 @@ def istft(spectrum: NDArray[np.complex64], *, hop_length: int, length: int) -> N
 
 def power_spectrogram(signals: NDArray[np.float32], *, n_fft: int, hop_length: int) -> NDArray[np.float32]:
     """Squared magnitudes of ``stft``, shape ``(..., frames, 1 + n_fft // 2)``."""
-    spectrum = stft(signals, n_fft=n_fft, hop_length=hop_length)
-    return spectrum.real**2 + spectrum.imag**2
+    return squared_magnitude(stft(signals, n_fft=n_fft, hop_length=hop_length))
+
+
+def squared_magnitude(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """``|z|^2`` of each value of a contiguous array, which is overwritten: a copy costs as much as the arithmetic."""
+    parts = spectrum.view(spectrum.real.dtype)
+    np.square(parts, out=parts)
+    return parts[..., 0::2] + parts[..., 1::2]
