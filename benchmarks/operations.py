@@ -343,7 +343,8 @@ def limits(folder: Path, signals: np.ndarray) -> dict[str, float | dict[str, flo
     voiced, hop = FEATURES["pitch_frame_length"], MEL["hop_length"]
     short = copied_frames(block, frame_length=MEL["n_fft"], hop_length=hop)
     long, target = copied_frames(block, frame_length=voiced, hop_length=hop), np.empty_like(short)
-    n_fft = scipy.fft.next_fast_len(voiced + int(np.ceil(RATE / FEATURES["pitch_fmin_hz"])), real=True)
+    lags = scipy.fft.next_fast_len((voiced + int(np.ceil(RATE / FEATURES["pitch_fmin_hz"])) + 1) // 2, real=True)
+    power = np.abs(scipy.fft.rfft(long, n=2 * lags)) ** 2
     subtracted = copied_frames(signal, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH)
     shifted = copied_frames(signal, frame_length=augmentation.PITCH_N_FFT, hop_length=augmentation.PITCH_HOP_LENGTH)
     stretched = scipy.fft.rfft(np.resize(shifted, (round(len(shifted) * 2 ** (SEMITONES / 12)), shifted.shape[1])))
@@ -351,7 +352,10 @@ def limits(folder: Path, signals: np.ndarray) -> dict[str, float | dict[str, flo
         "log-mel": (BLOCK, lambda: scipy.fft.rfft(short)),
         "MFCC": (BLOCK, lambda: scipy.fft.rfft(short)),
         "RMS and zero-crossing rate": (BLOCK, lambda: np.copyto(target, short)),
-        "RMS, zero-crossing rate and pitch": (BLOCK, lambda: scipy.fft.irfft(scipy.fft.rfft(long, n=n_fft), n=n_fft)),
+        "RMS, zero-crossing rate and pitch": (
+            BLOCK,
+            lambda: (scipy.fft.rfft(long, n=2 * lags), scipy.fft.dct(power, type=1)),
+        ),
         "spectral subtraction": (1, lambda: scipy.fft.irfft(scipy.fft.rfft(subtracted))),
         "pitch shift": (1, lambda: (scipy.fft.rfft(shifted), scipy.fft.irfft(stretched))),
     }

@@ -134,19 +134,20 @@ def fundamental_frequency(
     return np.log2(pitch_hz / fmin_hz).astype(np.float32), np.clip(harmonicity, 0, 1)
 
 
-def _autocorrelation(
-    frames: NDArray[np.float32], window: NDArray[np.float32], *, longest: int
-) -> NDArray[np.float32]:
+def _autocorrelation(frames: NDArray[np.float32], window: NDArray[np.float32], *, longest: int) -> NDArray[np.float32]:
     """Autocorrelation of windowed frames ``(..., samples)`` from lag 0 on, right up to ``longest``.
 
     The power spectrum is real and even, so its inverse transform is a cosine transform of half the length.
     """
     length = frames.shape[-1]
-    half = scipy.fft.next_fast_len(-(-(length + longest) // 2), real=True)
-    padded = np.zeros((*frames.shape[:-1], 2 * half), np.float32)
-    np.multiply(frames, window, out=padded[..., :length])
-    power = squared_magnitude(scipy.fft.rfft(padded, overwrite_x=True))
-    return scipy.fft.dct(power, type=1, norm="forward", overwrite_x=True)
+    half = scipy.fft.next_fast_len((length + longest + 1) // 2, real=True)
+    padded = np.zeros((*frames.shape[-2:-1], 2 * half), np.float32)
+    correlation = np.empty((*frames.shape[:-1], longest + 1), np.float32)
+    for signal in np.ndindex(frames.shape[:-2]):  # one at a time: its spectra stay in the processor's cache
+        np.multiply(frames[signal], window, out=padded[..., :length])
+        power = squared_magnitude(scipy.fft.rfft(padded))
+        correlation[signal] = scipy.fft.dct(power, type=1, norm="forward", overwrite_x=True)[..., : longest + 1]
+    return correlation
 
 
 def decibel(power: NDArray[np.float32]) -> NDArray[np.float32]:

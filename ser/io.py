@@ -59,7 +59,7 @@ def narrow(values: NDArray, dtype: DTypeLike = np.float16) -> NDArray:
     """
     with np.errstate(over="raise"):
         try:
-            return values.astype(dtype)
+            return values.astype(dtype, copy=False)
         except FloatingPointError as error:
             raise InputError(
                 f"A value of {np.abs(values).max():.3g} cannot be stored as {np.dtype(dtype)}, whose largest is "
