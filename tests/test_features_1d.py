@@ -84,6 +84,21 @@ def test_noise_has_no_harmonicity(rng):
     assert fundamental_frequency(noise, **PITCH)[1][4:-4].mean() < 0.5
 
 
+def test_harmonicity_is_the_autocorrelation_by_its_definition(rng):
+    frames = rng.standard_normal((3, 1024)) + sine(150.0, seconds=1.0)[:1024]
+    window = np.hanning(1024)
+
+    def normalised(values):
+        correlation = np.correlate(values, values, mode="full")[1023:]
+        return correlation / correlation[0]
+
+    octaves, harmonicity = fundamental_frequency(frames.astype(np.float32), **PITCH)
+    for frame, octave, found in zip(frames, octaves[:, 2], harmonicity[:, 2], strict=True):  # the frame in the middle
+        period = round(SAMPLE_RATE / (60 * 2**octave))
+        expected = normalised(frame * window)[period] / normalised(window)[period]
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
 def test_columns_have_their_names(rng):
     features = frame_features(rng.standard_normal((2, 8000)).astype(np.float32), **ALL)
     names = feature_names(n_mels=64, n_mfcc=20)
