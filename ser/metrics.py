@@ -32,7 +32,7 @@ def classifier_metrics(
     actual, actors, subsets : shape ``(clips,)``
     votes : shape ``(clips, emotions)``
     settings : ``ser.params.Params``, for the terms
-    decides_alone : the probabilities are 0 and 1, from a classifier that has none: no calibration error
+    decides_alone : see ``ser.scores.score``
     """
     metrics = {"terms": terms(settings)}
     for subset in SUBSETS:
@@ -43,9 +43,8 @@ def classifier_metrics(
             actors[chosen],
             bootstrap_samples=bootstrap_samples,
             rng=np.random.default_rng(seed),
+            decides_alone=decides_alone,
         )
-        if decides_alone:
-            del metrics[subset]["calibration_error"]
     listeners = score_listeners(votes[subsets == "test"], actual[subsets == "test"])
     if listeners:
         metrics["test"]["listeners"] = listeners

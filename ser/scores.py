@@ -93,6 +93,7 @@ def score(
     *,
     bootstrap_samples: int,
     rng: np.random.Generator,
+    decides_alone: bool = False,
 ) -> dict:
     """All scores of one subset, as fractions.
 
@@ -100,12 +101,14 @@ def score(
     ----------
     probabilities : shape ``(clips, emotions)``
     actual, actors : shape ``(clips,)``
+    decides_alone : the probabilities are 0 and 1, from a classifier that has none: no calibration error
     """
     predicted = probabilities.argmax(axis=1)
     counts = confusion(actual, predicted)
     resampled = bootstrap(actor_confusions(actual, predicted, actors), samples=bootstrap_samples, rng=rng)
     accuracy_low, accuracy_high = interval(accuracy(resampled))
     uar_low, uar_high = interval(unweighted_average_recall(resampled))
+    calibration = {} if decides_alone else {"calibration_error": rounded(calibration_error(probabilities, actual))}
     return {
         "accuracy": rounded(accuracy(counts)),
         "accuracy_low": accuracy_low,
@@ -114,7 +117,7 @@ def score(
         "uar_low": uar_low,
         "uar_high": uar_high,
         "macro_f1": rounded(macro_f1(counts)),
-        "calibration_error": rounded(calibration_error(probabilities, actual)),
+        **calibration,
         "recall": {
             emotion: rounded(value)
             for emotion, value in zip(EMOTIONS, recalls(counts), strict=True)

@@ -83,9 +83,14 @@ def score_pooled(
     """
 
     def scored(name: str, chosen: NDArray[np.bool_]) -> dict:
-        given = pooled[name][chosen], actual[chosen], actors[chosen]
-        found = score(*given, bootstrap_samples=bootstrap_samples, rng=np.random.default_rng(seed))
-        return {key: value for key, value in found.items() if name != "baseline" or key != "calibration_error"}
+        return score(
+            pooled[name][chosen],
+            actual[chosen],
+            actors[chosen],
+            bootstrap_samples=bootstrap_samples,
+            rng=np.random.default_rng(seed),
+            decides_alone=name == "baseline",
+        )
 
     def compared(first: str, second: str) -> dict:
         decided = (pooled[name].argmax(axis=1) for name in (first, second))

@@ -66,7 +66,7 @@ def protocol_table(study: dict) -> str:
             "": TITLES[name],
             **_means(study["classifiers"][name]),
             "95 % over actors": _range(pooled["scores"][name]),
-            "selection actors left out": number(unseen[name]["uar"]) if name in unseen else "",
+            "selection actors left out": number(unseen.get(name, {}).get("uar")),
         }
         for name in TITLES
     ]
