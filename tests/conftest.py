@@ -121,9 +121,9 @@ class Project:
         self.run("git", "commit", "-q", "-m", message)
 
     def repro(self, *arguments: str, **extra: str) -> list[str]:
-        """Run ``dvc repro`` and name the stages that ran."""
-        done = self.run("dvc", "repro", *arguments, **extra)
-        return ran_stages(done.stdout)
+        """Run ``dvc repro``, keep what it printed, and name the stages that ran."""
+        self.printed = self.run("dvc", "repro", *arguments, **extra).stdout
+        return ran_stages(self.printed)
 
     def stage(self, name: str, **extra: str) -> subprocess.CompletedProcess:
         """Run one stage's script without DVC, whatever its exit status."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, get_param
 
-from benchmarks import naive, report, timing, workspace
+from benchmarks import naive, pipeline, report, timing, workspace
 from ser import io
 
 CLIPS = 4
@@ -54,6 +54,15 @@ def test_the_naive_script_computes_what_the_stages_compute(finished, tmp_path, m
     sounding = own[..., mels] > 1e-3
     harmonicity, voiced = own[..., -1][sounding], other[..., -1][sounding]
     assert np.corrcoef(harmonicity, voiced)[0, 1] > 0.3
+
+
+@pytest.mark.pipeline
+def test_what_a_training_prints_is_read(finished):
+    sizes, epochs = ([*pattern.finditer(finished.printed)] for pattern in (pipeline.SIZE, pipeline.LINE))
+    assert len(sizes) == 2  # networks
+    assert all(float(size["millions"]) > 0 and int(size["clips"]) > int(size["validation"]) > 0 for size in sizes)
+    assert len(epochs) == sum(get_param(finished.folder, f"train_{network}.epochs") for network in ("cnn1d", "cnn2d"))
+    assert all(0 <= float(epoch["uar"]) <= 1 and float(epoch["seconds"]) > 0 for epoch in epochs)
 
 
 def test_a_repeated_corpus_has_new_names_and_no_sound_twice(finished, tmp_path):
