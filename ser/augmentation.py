@@ -45,8 +45,8 @@ def pitch(signal: NDArray[np.float32], *, sample_rate: int, semitones: float) ->
     """Shift the pitch by ``semitones``, duration unchanged.
 
     A phase vocoder stretches the time by 2^(semitones / 12), and resampling takes the stretch back
-    (Flanagan and Golden 1966; Laroche and Dolson 1999). Equal to ``librosa.effects.pitch_shift``,
-    whose running sums of phases are running products of unit vectors here.
+    (Flanagan and Golden 1966; Laroche and Dolson 1999). Equal to ``librosa.effects.pitch_shift`` for
+    seconds; its running sums of phases, products of unit vectors here, drift over minutes.
 
     Parameters
     ----------

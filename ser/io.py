@@ -51,7 +51,7 @@ def replacing(path: str | Path, mode: str = "wb") -> Iterator:
 
 
 def narrow(values: NDArray, dtype: DTypeLike = np.float16) -> NDArray:
-    """Values in the precision of an artifact.
+    """Values in the precision of an artifact; the array itself where it has that precision.
 
     Raises
     ------

@@ -64,15 +64,15 @@ def _keep_freed_memory() -> None:
     """Let the allocator keep what is freed: every chunk makes the same arrays again.
 
     glibc hands large blocks back to the system, and getting them anew costs a page fault each 4 kB, up
-    to a third of a stage's time. Other C libraries are left as they are.
+    to a third of a stage's time. Other C libraries are left as they are, and so are Dask's workers, which
+    may serve others and have a setting of their own.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # bytes; the most that glibc takes
         libc.mallopt(M_TRIM_THRESHOLD, 2**30)
 
 
-def _on_worker(function: Callable, items: Sequence):
-    _keep_freed_memory()
+def _single_threaded(function: Callable, items: Sequence):
     with threadpool_limits(1):
         return function(items)
 
@@ -86,7 +86,7 @@ def _map_on_cluster(address: str, function: Callable, chunks: Iterator[Sequence]
     with _connected(address) as client, _losses_explained(address):
         ahead, pending = 2 * sum(client.ncores().values()), deque()
         for items in chunks:
-            pending.append(client.submit(_on_worker, function, items, pure=False))
+            pending.append(client.submit(_single_threaded, function, items, pure=False))
             if len(pending) > ahead:
                 yield pending.popleft().result()
         while pending:

@@ -41,7 +41,7 @@ def test_pitch_equals_librosa_on_real_speech(semitones):
         signal = io.read_audio(path)[0][:, 0]
         expected = librosa.effects.pitch_shift(signal, sr=SAMPLE_RATE, n_steps=semitones)
         given = pitch(signal, sample_rate=SAMPLE_RATE, semitones=semitones)
-        # Phases add up over frames, in double here and in single precision there.
+        # Phases add up over frames, by products here and by sums there, both in single precision.
         np.testing.assert_allclose(given, expected, atol=0.01 * np.abs(expected).max())
 
 
