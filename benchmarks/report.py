@@ -55,7 +55,7 @@ Fourier transforms alone; for RMS and zero-crossing rate, copying the frames onc
 {markdown([*header, "the machine allows"], rows)}
 
 Decoding by libsndfile from the page cache: {bound["decode"]:.0f} clips a second. Memory, read and written:
-{bound["memory bytes a second"] / 1e9:.1f} GB a second.
+{bound["memory bytes a second"] / 1e9:.1f} GB a second. These, and what the machine allows, are of twice as many rounds.
 
 {versions}."""
 
@@ -175,7 +175,7 @@ def training_section(found: dict) -> str:
     ]
     return f"""## Training
 
-Division `speaker`, parameters of `params.yaml`. What the machine allows is the time of the multiplications alone, three
+Division `speaker`, parameters of `params.yaml`, each network trained once; of its epochs the median. What the machine allows is the time of the multiplications alone, three
 times a forward pass for a training clip and one for a validation clip, at the rate of a float32 matrix product on all
 cores ({rates} billion a second beside the two trainings); in brackets, the share of it that is reached.
 
@@ -203,8 +203,8 @@ The index repeated to {found["clips"]:,} clips: {parquet_mb:.0f} MB of Parquet, 
 
 {markdown(["part", "seconds"], seconds)}
 
-Spectrograms as {reading["shards"]} shards of {SHARD_ROWS} clips: {shards:.0f} random clips a second, from one NPY
-{one:.0f}, both out of the page cache; all shards are open after {reading["opening all shards, seconds"]:.2f} s. The
+Spectrograms as {reading["shards"]} shards of {SHARD_ROWS} rows: {shards:.0f} random rows a second, from one NPY
+{one:.0f}, both out of the page cache (the shards are links to one file, the one NPY is sparse); all shards are open after {reading["opening all shards, seconds"]:.2f} s. The
 process that writes an artifact takes {written_mb:.0f} MB a second of chunks made by threads beside it; MD5, by which
 DVC knows a file, takes {hashed_mb:.0f} MB a second."""
 

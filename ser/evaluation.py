@@ -64,14 +64,15 @@ def list_corpus(folder: str, format_name: str) -> Listing:
 def heard_before(about: dict, folder: str, format_name: str, speakers: set[int]) -> int | None:
     """How many speakers of a corpus trained a bundle's networks or chose their epoch.
 
-    ``None`` where nobody can tell: the bundle is of this corpus, under a division that its parameters draw.
+    ``None`` where nobody can tell: the bundle is of this corpus, under a division that its parameters draw;
+    or a table lists the clips, which may come from any corpus.
 
     Parameters
     ----------
     about : the bundle's description
     """
     if about["corpus"].get("name") != describe(folder, format_name)["name"]:
-        return 0
+        return None if format_name == "table" else 0
     division = about["params"].get("split", {})
     if division.get("protocol") not in PUBLISHED_PROTOCOLS:
         return None
@@ -109,7 +110,7 @@ def as_text(found: dict) -> str:
     """What ``evaluate_corpus`` gives, for people."""
     heard, alone = found["heard_before"], found["actors"] == 1  # one speaker cannot be drawn again and again
     warning = {
-        None: "of whom the networks may have heard some before: this corpus trained them",
+        None: "of whom the networks may have heard some before: then this is no test",
         0: "none of whom the networks have heard before",
     }.get(heard, f"{heard} of whom the networks have heard before: of those this is no test")
 

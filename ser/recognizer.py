@@ -205,7 +205,9 @@ class Recognizer:
         settings = self.params.preprocess
         for _, _, samples in batch:
             peak = float(np.abs(samples).max())
-            if not peak <= MAX_PEAK:  # not a number, too
+            if not np.isfinite(peak):
+                raise InputError("samples are NaN or infinite")
+            if peak > MAX_PEAK:
                 raise InputError(f"samples up to {peak:.4g} times full scale: divide them, so that full scale is 1")
         loud = [_peak_db(samples, sample_rate) >= SILENT_DB for _, _, samples in batch]
         heard = [window for window, audible in zip(batch, loud, strict=True) if audible]

@@ -47,7 +47,7 @@ def augment() -> str:
         "value": values,
     }
     io.write_parquet("data/augmented.parquet", pd.DataFrame(table))
-    return f"{len(clips)} clips in, {total} copies out, {rate(total, start)}"
+    return f"{len(clips)} clips in, {total} copies out, {rate(len(clips), start)}"
 
 
 if __name__ == "__main__":

@@ -40,4 +40,4 @@ def write_features(path: str, features_of: Callable[[np.ndarray], np.ndarray]) -
     with io.array_writer(path, shape=(total, *shape), dtype=np.float16) as features:
         for chunk in progress(map_chunks(compute, range(total), chunk=CHUNK), total=total, unit="signals"):
             features.append(chunk)
-    return f"{total} signals in, {total} rows of {shape[0]} x {shape[1]} out, {rate(total, start)}"
+    return f"{total} signals in, {total} rows of {shape[0]} x {shape[1]} out, {rate(clips, start)}"

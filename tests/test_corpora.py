@@ -111,6 +111,7 @@ def test_speakers_whom_the_networks_have_heard_are_counted():
     trains, validates, tests = 1001, 1049, 1048  # under the division of the package's networks
     assert heard_before(about, "somewhere", "crema-d", {trains, validates, tests}) == 2
     assert heard_before(about, "somewhere", "emodb", {trains}) == 0
+    assert heard_before(about, "somewhere", "table", {trains}) is None
     assert heard_before(about, "data/demo", "crema-d", {trains}) == 0
     drawn = about["params"] | {"split": about["params"]["split"] | {"protocol": "speaker"}}
     assert heard_before(about | {"params": drawn}, "somewhere", "crema-d", {trains}) is None

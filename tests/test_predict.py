@@ -124,10 +124,12 @@ def test_odd_names_and_formats_are_one_file_s_trouble(predict, voice, tmp_path):
 def test_samples_far_above_full_scale_and_constants_have_no_answer(predict, voice, tmp_path):
     soundfile.write(tmp_path / "large.wav", 1e6 * voice, 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "constant.wav", np.full(32000, 0.5), 16000)
-    status, out, _ = predict("--json", tmp_path / "large.wav", tmp_path / "constant.wav")
-    large, constant = map(json.loads, out.splitlines())
+    soundfile.write(tmp_path / "nan.wav", np.where(voice > 0.1, np.nan, voice), 16000, subtype="FLOAT")
+    status, out, _ = predict("--json", tmp_path / "large.wav", tmp_path / "nan.wav", tmp_path / "constant.wav")
+    large, undefined, constant = map(json.loads, out.splitlines())
     assert status == 3
     assert "times full scale" in large["error"]["message"]
+    assert "NaN" in undefined["error"]["message"]
     assert constant["error"]["kind"] == "silent"
 
 
