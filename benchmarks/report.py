@@ -175,7 +175,8 @@ def training_section(found: dict) -> str:
     ]
     return f"""## Training
 
-Division `speaker`, parameters of `params.yaml`, each network trained once; of its epochs the median. What the machine allows is the time of the multiplications alone, three
+Division `speaker`, parameters of `params.yaml`, each network trained once; of its epochs the median.
+What the machine allows is the time of the multiplications alone, three
 times a forward pass for a training clip and one for a validation clip, at the rate of a float32 matrix product on all
 cores ({rates} billion a second beside the two trainings); in brackets, the share of it that is reached.
 
@@ -204,7 +205,8 @@ The index repeated to {found["clips"]:,} clips: {parquet_mb:.0f} MB of Parquet, 
 {markdown(["part", "seconds"], seconds)}
 
 Spectrograms as {reading["shards"]} shards of {SHARD_ROWS} rows: {shards:.0f} random rows a second, from one NPY
-{one:.0f}, both out of the page cache (the shards are links to one file, the one NPY is sparse); all shards are open after {reading["opening all shards, seconds"]:.2f} s. The
+{one:.0f}, both out of the page cache (the shards are links to one file, the one NPY is sparse);
+all shards are open after {reading["opening all shards, seconds"]:.2f} s. The
 process that writes an artifact takes {written_mb:.0f} MB a second of chunks made by threads beside it; MD5, by which
 DVC knows a file, takes {hashed_mb:.0f} MB a second."""
 
