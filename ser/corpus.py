@@ -72,13 +72,18 @@ def check_samples(
         raise InputError(
             f"too long: {duration_seconds:.1f} s, above corpus.max_duration_seconds {max_duration_seconds}"
         )
-    if not np.isfinite(samples).all():
-        raise InputError(f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite")
-    peak = np.abs(samples).max()
-    if peak > MAX_PEAK:
-        raise InputError(f"samples up to {peak:.4g} times full scale: divide them, so that full scale is 1")
+    check_values(samples)
     if not np.any(samples):
         raise InputError("digital silence: every sample is 0")
+
+
+def check_values(samples: NDArray[np.float32]) -> None:
+    """Refuse samples ``(samples, channels)`` that are no numbers, or no sound at full scale 1, by ``InputError``."""
+    peak = np.abs(samples).max()
+    if not np.isfinite(peak):
+        raise InputError(f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite")
+    if peak > MAX_PEAK:
+        raise InputError(f"samples up to {peak:.4g} times full scale: divide them, so that full scale is 1")
 
 
 def fingerprint(samples: NDArray[np.float32], sample_rate: int) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ser.bundle import NETWORKS, Bundle
 from ser.calibration import temper
-from ser.corpus import MAX_PEAK
+from ser.corpus import check_values
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.frame_features import feature_names, frame_features
@@ -204,11 +204,7 @@ class Recognizer:
         """Answer a batch of windows at once; those that are silent or without speech get none."""
         settings = self.params.preprocess
         for _, _, samples in batch:
-            peak = float(np.abs(samples).max())
-            if not np.isfinite(peak):
-                raise InputError("samples are NaN or infinite")
-            if peak > MAX_PEAK:
-                raise InputError(f"samples up to {peak:.4g} times full scale: divide them, so that full scale is 1")
+            check_values(samples)
         loud = [_peak_db(samples, sample_rate) >= SILENT_DB for _, _, samples in batch]
         heard = [window for window, audible in zip(batch, loud, strict=True) if audible]
         reasons = ["" if audible else "silent" for audible in loud]
