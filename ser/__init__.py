@@ -10,4 +10,9 @@ Axes, everywhere in the project:
 Computation is in float32. Only ``ser.io`` touches the disk.
 """
 
+import os
+
+# ONNX Runtime would keep a record of its use under the home folder, with the means to send it. Read at its import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 __version__ = "0.1.0"

@@ -2,6 +2,6 @@
 
 import sys
 
-from ser.cli import main
+from ser.cli import entry
 
-sys.exit(main())
+sys.exit(entry())

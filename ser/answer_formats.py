@@ -20,6 +20,9 @@ CSV_COLUMNS = [
 ]
 
 
+TIMELINE_COLUMNS = ["file", "start_seconds", "end_seconds", "emotion", "probability", *EMOTIONS, "error"]
+
+
 def as_record(outcome: Outcome, *, timeline: bool = True) -> dict:
     """Everything about an outcome, as JSON shows it."""
     found = outcome.recognition
@@ -42,7 +45,7 @@ def as_record(outcome: Outcome, *, timeline: bool = True) -> dict:
 
 def _timeline(found: Recognition) -> list[dict]:
     rows = []
-    for window in found.windows:
+    for window in found.timeline:
         row = {"start_seconds": round(window.start_seconds, 3), "end_seconds": round(window.end_seconds, 3)}
         if window.probabilities is None:
             rows.append(row | {"emotion": None, "reason": window.reason})
@@ -59,6 +62,27 @@ def as_csv_row(outcome: Outcome) -> dict:
     if "error" in record:
         return dict.fromkeys(CSV_COLUMNS, "") | {"file": outcome.file, "error": outcome.message}
     return {column: record.get(column, "") for column in CSV_COLUMNS} | record["probabilities"]
+
+
+def as_timeline_rows(outcome: Outcome) -> list[dict]:
+    """A row in ``TIMELINE_COLUMNS`` for each stretch of a recording, or one row that says why there is none."""
+    record = as_record(outcome)
+    if "error" in record:
+        return [dict.fromkeys(TIMELINE_COLUMNS, "") | {"file": outcome.file, "error": outcome.message}]
+    whole = {"start_seconds": 0.0, "end_seconds": record["duration_seconds"]}
+    stretches = record.get("timeline") or [whole | {key: record[key] for key in ("emotion", "probabilities")}]
+    return [
+        {
+            "file": outcome.file,
+            "start_seconds": row["start_seconds"],
+            "end_seconds": row["end_seconds"],
+            "emotion": row["emotion"] or "",
+            "probability": row["probabilities"][row["emotion"]] if row["emotion"] else "",
+            **row.get("probabilities", dict.fromkeys(EMOTIONS, "")),
+            "error": row.get("reason", ""),
+        }
+        for row in stretches
+    ]
 
 
 def table_header(width: int) -> str:
@@ -81,7 +105,7 @@ def table_line(outcome: Outcome, width: int) -> str:
 def timeline_lines(found: Recognition) -> list[str]:
     """A long recording's windows, one a line, those alike joined."""
     lines, rows = [], []
-    for window in found.windows:
+    for window in found.timeline:
         best = None if window.probabilities is None else int(window.probabilities.argmax())
         label = window.reason if best is None else EMOTIONS[best]
         probability = 0.0 if best is None else float(window.probabilities[best])

@@ -14,31 +14,24 @@ import zlib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from ser.bundle_schema import check_description
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 
 FORMAT, FORMAT_VERSION = "ser-bundle", 1
 NETWORKS = ("cnn1d", "cnn2d")
-REQUIRED = {
-    "params": dict,
-    "temperature": (int, float),
-    "threshold": (int, float),
-    "corpus": dict,
-    "metrics": dict,
-    "versions": dict,
-}
-BLOCKS = ("preprocess", "features_1d", "spectrograms", "training", "train_cnn1d")
-LARGEST_BYTES = 200_000_000  # of any file inside; a small archive may unpack to a huge one
+LARGEST_BYTES = 200_000_000  # of all files inside; a small archive may unpack to a huge one
 # Packages that compute something between a recording and its answer.
 COMPUTING_PACKAGES = ("numpy", "scipy", "soxr", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle holds: its description and the ONNX bytes of each network."""
+    """What a bundle holds: its description and the ONNX bytes of each network; ``name`` is for messages."""
 
     about: dict
     networks: dict[str, bytes]
+    name: str = "the bundle"
 
 
 def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
@@ -90,22 +83,8 @@ def unpack(packed: bytes, *, name: str) -> Bundle:
     ------
     InputError : no bundle, one of another format, or one that was damaged or changed
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            large = [entry.filename for entry in archive.infolist() if entry.file_size > LARGEST_BYTES]
-            content = {} if large else {entry.filename: archive.read(entry) for entry in archive.infolist()}
-        about = json.loads(content.get("bundle.json", b"{}"))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as error:
-        raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
-    if large:
-        raise InputError(f"{name}: {large[0]} unpacks to more than {LARGEST_BYTES} bytes; not opened.")
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{name}: no bundle of this project. 'dvc repro' makes one, models/bundle.zip.")
-    if about.get("format_version") != FORMAT_VERSION:
-        raise InputError(
-            f"{name}: bundle format {about.get('format_version')!r}; this version of ser reads {FORMAT_VERSION}. "
-            f"Export it again, or install the version that made it."
-        )
+    content = _unzipped(packed, name)
+    about = _description(content.pop("bundle.json"), name)
     networks = {network: content.get(f"{network}.onnx", b"") for network in NETWORKS}
     stated = about.pop("hash", None)
     if stated != _hash(_canonical(about)) or about.get("networks") != {
@@ -114,11 +93,47 @@ def unpack(packed: bytes, *, name: str) -> Bundle:
         raise InputError(f"{name}: damaged or changed: its hashes do not match its content. Get it again.")
     if about.get("emotions") != list(EMOTIONS):
         raise InputError(f"{name}: knows the emotions {about.get('emotions')}; this version of ser {list(EMOTIONS)}.")
-    missing = [key for key, kind in REQUIRED.items() if not isinstance(about.get(key), kind)]
-    missing += [f"params.{block}" for block in BLOCKS if "params" not in missing and block not in about["params"]]
-    if missing or not about["temperature"] > 0:
-        raise InputError(f"{name}: incomplete: {', '.join(missing or ['temperature'])} missing or of a wrong kind.")
-    return Bundle(about | {"hash": stated}, networks)
+    try:
+        check_description(about)
+    except InputError as error:
+        raise InputError(f"{name}: {error}.") from error
+    return Bundle(about | {"hash": stated}, networks, name)
+
+
+def _unzipped(packed: bytes, name: str) -> dict[str, bytes]:
+    """The files of the archive: the known ones, each once, and not larger than memory bears."""
+    known = {"bundle.json"} | {f"{network}.onnx" for network in NETWORKS}
+    try:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            entries = archive.infolist()
+            foreign = [entry.filename for entry in entries if entry.filename not in known]
+            large = sum(entry.file_size for entry in entries) > LARGEST_BYTES
+            if not large and not foreign and len(entries) <= len(known):
+                return {"bundle.json": b"{}"} | {entry.filename: archive.read(entry) for entry in entries}
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError, ValueError) as error:
+        raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
+    if large:
+        raise InputError(f"{name}: unpacks to more than {LARGEST_BYTES} bytes; not opened.")
+    raise InputError(f"{name}: no bundle of this project: holds {', '.join(foreign[:3]) or 'a file twice'}.")
+
+
+def _description(text: bytes, name: str) -> dict:
+    try:
+        about = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise InputError(f"{name}: no bundle of this project. 'dvc repro' makes one, models/bundle.zip.")
+    if about.get("format_version") != FORMAT_VERSION or isinstance(about["format_version"], bool):
+        raise InputError(
+            f"{name}: bundle format {about.get('format_version')!r}; this version of ser reads {FORMAT_VERSION}. "
+            f"Export it again, or install the version that made it."
+        )
+    return about
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def other_versions(about: dict) -> list[str]:

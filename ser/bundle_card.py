@@ -1,6 +1,14 @@
 """A bundle's description for people."""
 
+from ser.corpora import DEMO
 from ser.emotions import EMOTIONS
+
+
+def caution(about: dict) -> str | None:
+    """Why no answer of a bundle means anything, or ``None``."""
+    if about["corpus"].get("name") == DEMO["name"]:
+        return "trained on synthetic sounds only (the demo corpus): its answers about real voices mean nothing"
+    return None
 
 
 def card(about: dict) -> str:

@@ -4,13 +4,21 @@ import argparse
 import csv
 import json
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 from ser import __version__
 from ser.errors import InputError
+
+
+def entry() -> int:
+    """The command as its own process, with what decoders written in C print by themselves kept out."""
+    if sys.stderr is not None:
+        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    return main()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,20 +27,32 @@ def main(arguments: list[str] | None = None) -> int:
     # Set before NumPy is imported, which is why the commands import what they need themselves.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     options = build_parser().parse_args(arguments)
+    if sys.stdout is None:
+        print("ser: standard output is closed, so no answer can be given.", file=sys.stderr)
+        return 1
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
     except InputError as error:
         print(f"ser: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader, as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        _forget_output()
         return 0
     except OSError as error:
-        print(f"ser: {error.filename or 'reading'}: {error.strerror or error}", file=sys.stderr)
+        if error.filename is None:  # what has no name is what was printed
+            _forget_output()
+        print(f"ser: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("ser: interrupted", file=sys.stderr)
         return 130
+
+
+def _forget_output() -> None:
+    """Let what is still buffered go nowhere, so that Python's end does not write it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,7 +78,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         metavar="PATH",
-        help="bundle to answer with, as models/bundle.zip from 'dvc repro'; by default the one in this package",
+        help="bundle to answer with, such as models/bundle.zip from 'dvc repro'; by default the one in this package",
     )
 
 
@@ -74,11 +94,22 @@ def _add_predict(commands) -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object a line")
     form.add_argument("--csv", action="store_true", help="print a CSV table")
+    command.add_argument(
+        "--timeline", action="store_true", help="with --csv: a row for each stretch of a recording over 6 s"
+    )
+    command.add_argument(
+        "--labels",
+        choices=("audacity", "textgrid"),
+        help="also write each timeline into this folder, as NAME.emotions.txt for Audacity, or NAME.emotions.TextGrid "
+        "for Praat and ELAN",
+    )
     command.set_defaults(run=_predict)
 
 
 def _predict(options: argparse.Namespace) -> int:
     from ser import answer_formats as formats
+    from ser.bundle_card import caution
+    from ser.labels import LABELS
     from ser.predict import STANDARD_INPUT, STATUS, find_recordings, recognize_files
 
     paths = find_recordings(options.paths)
@@ -88,24 +119,49 @@ def _predict(options: argparse.Namespace) -> int:
     given = sys.stdin.buffer.read() if STANDARD_INPUT in paths else b""
     if hasattr(sys.stdout, "reconfigure"):  # a name need not be text; what a terminal cannot show is escaped
         sys.stdout.reconfigure(errors="backslashreplace")
-    outcomes = with_progress(recognize_files(recognizer, paths, standard_input=given), total=len(paths))
-    status, width = 0, formats.name_width(paths)
-    writer = csv.DictWriter(sys.stdout, formats.CSV_COLUMNS, lineterminator="\n")
+    if options.timeline and not options.csv:
+        raise InputError("--timeline goes with --csv; the table and --json show timelines by themselves.")
+    named = _label_files(options.labels, paths) if options.labels else {}
+    status, width, long = 0, formats.name_width(paths), 0
+    writer = csv.DictWriter(
+        sys.stdout, formats.TIMELINE_COLUMNS if options.timeline else formats.CSV_COLUMNS, lineterminator="\n"
+    )
     if options.csv:
         writer.writeheader()
     elif not options.json:
         print(formats.table_header(width))
-    for outcome in outcomes:
+    outcomes = recognize_files(recognizer, paths, standard_input=given)
+    for outcome in with_progress(outcomes, total=len(paths)):
         status = status or STATUS.get(outcome.kind, 0)
+        found = outcome.recognition
+        has_timeline = found is not None and len(found.windows) > 1
         if options.json:
-            print(json.dumps(formats.as_record(outcome)), flush=True)
+            cautioned = caution(recognizer.about)
+            print(json.dumps(formats.as_record(outcome) | ({"caution": cautioned} if cautioned else {})), flush=True)
+        elif options.timeline:
+            writer.writerows(formats.as_timeline_rows(outcome))
         elif options.csv:
             writer.writerow(formats.as_csv_row(outcome))
+            long += has_timeline
         else:
             print(formats.table_line(outcome, width))
-            if outcome.recognition and len(outcome.recognition.windows) > 1:
-                print("\n".join(formats.timeline_lines(outcome.recognition)))
+            if has_timeline:
+                print("\n".join(formats.timeline_lines(found)))
+        if outcome.file in named and found is not None:
+            LABELS[options.labels][1](named[outcome.file], found)
+    if long:
+        print(f"ser: {long} of the recordings are over 6 s; --timeline shows their course.", file=sys.stderr)
     return status
+
+
+def _label_files(kind: str, paths: list[str]) -> dict[str, Path]:
+    """Where the timeline of each recording is written: its name with another ending, in the current folder."""
+    from ser.labels import LABELS
+
+    named = {path: Path(Path(path).stem + LABELS[kind][0]) for path in paths if path != "-"}
+    if len(set(named.values())) < len(named):
+        raise InputError("--labels: two recordings have one name, and would write one file. Ask for them in turn.")
+    return named
 
 
 def _add_record(commands) -> None:
@@ -148,13 +204,12 @@ def _add_explain(commands) -> None:
     )
     command.add_argument("file", metavar="FILE", help="a recording")
     command.add_argument("-o", "--output", metavar="PNG", help="where to write (FILE's name with .png, in this folder)")
+    command.add_argument("--at", type=float, metavar="SECONDS", help="draw the window that is heard at this moment")
     _add_model(command)
     command.set_defaults(run=_explain)
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from ser import io
     from ser.explain import explain_recording
     from ser.predict import recognize_source
@@ -164,9 +219,11 @@ def _explain(options: argparse.Namespace) -> int:
         raise InputError(f"{output}: the picture is a PNG; expected a name that ends with .png.")
     if output.exists() and (not output.is_file() or output.samefile(options.file)):
         raise InputError(f"{output}: is the recording itself or no ordinary file; name another with --output.")
+    if not os.access(output.parent, os.W_OK):
+        raise InputError(f"{output.parent}: nothing can be written there; name another place with --output.")
     recognizer = open_recognizer(options.model)
     found = recognize_source(recognizer, options.file)
-    picture, line = explain_recording(recognizer, options.file, found)
+    picture, line = explain_recording(recognizer, options.file, found, at_seconds=options.at)
     io.write_bytes(output, picture)
     print(f"{line}; {output}")
     return 0
@@ -181,28 +238,33 @@ def _add_app(commands) -> None:
     command.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; other than this machine's own (127.0.0.1) lets the network in",
+        help="address to listen on; any other than this machine's own (127.0.0.1) lets the network in, and asks for a "
+        "token",
     )
     command.add_argument("--port", type=port, default=7860, help="port to listen on (7860)")
+    command.add_argument("--token", help="what a user must know; made at each start where the network is let in")
     _add_model(command)
     command.set_defaults(run=_app)
 
 
 def _app(options: argparse.Namespace) -> int:
+    import secrets
+    import threading
+
     try:
-        from ser.app import serve
+        from ser.app.guard import access
+        from ser.app.listening import address_of, is_loopback, listen, serve
+        from ser.app.server import build
     except ModuleNotFoundError as error:
         raise InputError(f"The page needs {error.name}: pip install '.[app]' in the project's folder") from error
-    recognizer = open_recognizer(options.model)
-    try:
-        with socket.create_server((options.host, options.port)):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"cannot listen on {options.host}, port {options.port}: {error.strerror or error}. Choose another --port."
-        ) from error
-    print(f"http://{options.host}:{options.port} (Ctrl+C ends it)", flush=True)
-    serve(recognizer, host=options.host, port=options.port)
+    if options.token is not None and (len(options.token) < 8 or not options.token.isascii()):
+        raise InputError("--token: expected at least 8 characters of ASCII.")
+    token = options.token or (None if is_loopback(options.host) else secrets.token_urlsafe(24))
+    recognizer, stopping = open_recognizer(options.model), threading.Event()
+    with listen(options.host, options.port) as listener:
+        app = build(recognizer, access=access(options.host, token), stopping=stopping)
+        print(f"{address_of(options.host, options.port, token)} (Ctrl+C ends it)", flush=True)
+        serve(app, listener, stopping=stopping)
     return 0
 
 
@@ -243,12 +305,21 @@ def _add_evaluate(commands) -> None:
     command.add_argument("corpus", metavar="FOLDER", help="where the corpus is")
     command.add_argument("--format", choices=FORMATS, default="crema-d", help="how it names its files (crema-d)")
     command.add_argument("--json", action="store_true", help="print the scores as JSON")
+    command.add_argument("--predictions", metavar="FILE.csv", help="also write a row for each clip")
     _add_model(command)
     command.set_defaults(run=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from ser.evaluation import as_text, evaluate_corpus, heard_before, list_corpus
+    from ser import io
+    from ser.evaluation import (
+        PREDICTION_COLUMNS,
+        as_text,
+        evaluate_corpus,
+        heard_before,
+        list_corpus,
+        prediction_rows,
+    )
     from ser.predict import recognize_files
 
     listing = list_corpus(options.corpus, options.format)
@@ -256,8 +327,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     recognizer = open_recognizer(options.model)
     speakers = {utterance.name.actor for utterance in listing.utterances.values()}
     heard = heard_before(recognizer.about, options.corpus, options.format, speakers)
-    outcomes = with_progress(recognize_files(recognizer, paths), total=len(paths))
+    outcomes = list(with_progress(recognize_files(recognizer, paths), total=len(paths)))
     found = evaluate_corpus(listing, outcomes, heard=heard)
+    if options.predictions:
+        io.write_csv(options.predictions, prediction_rows(listing, outcomes), columns=PREDICTION_COLUMNS)
     print(json.dumps(found, indent=1) if options.json else as_text(found))
     return 0
 
@@ -281,8 +354,8 @@ def _completion(parser: argparse.ArgumentParser, shell: str) -> int:
 
 
 def with_progress(outcomes: Iterator, *, total: int) -> Iterator:
-    """The outcomes, with a bar on a terminal where there are many."""
-    if total <= 20 or not sys.stderr.isatty():
+    """The outcomes, with a bar where there are many, unless the answers go to a terminal, where lines would mix."""
+    if total <= 20 or not sys.stderr.isatty() or sys.stdout.isatty():
         return outcomes
     from tqdm import tqdm
 
@@ -304,10 +377,14 @@ def open_bundle(path: str | None):
 def open_recognizer(path: str | None):
     """A recognizer with a bundle's networks; other package versions than the bundle's are said on standard error."""
     from ser.bundle import other_versions
+    from ser.bundle_card import caution
     from ser.recognizer import Recognizer
 
     bundle = open_bundle(path)
     differing = other_versions(bundle.about)
     if differing:
         print(f"ser: the bundle was made with {'; '.join(differing)}: answers may differ slightly.", file=sys.stderr)
-    return Recognizer(bundle)
+    recognizer = Recognizer(bundle)
+    if cautioned := caution(bundle.about):
+        print(f"ser: {bundle.name}: {cautioned}.", file=sys.stderr)
+    return recognizer

@@ -12,7 +12,6 @@ from ser.errors import InputError
 
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 LEVELS = ("LO", "MD", "HI", "XX")
-AUDIO_SUFFIXES = (".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".ogg", ".opus", ".rf64", ".w64", ".wav")
 MAX_PEAK = 64.0  # times full scale; float files above it hold integers, not sound
 VOICE_ONLY_IDS = range(100001, 200001)  # rows of tabulatedVotes.csv; 2..... saw the face, 3..... both
 
@@ -79,7 +78,7 @@ def check_samples(
 
 def check_values(samples: NDArray[np.float32]) -> None:
     """Refuse samples ``(samples, channels)`` that are no numbers, or no sound at full scale 1, by ``InputError``."""
-    peak = np.abs(samples).max()
+    peak = np.abs(samples).max(initial=0)
     if not np.isfinite(peak):
         raise InputError(f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite")
     if peak > MAX_PEAK:

@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake or a user's file raises."""
+"""The exceptions that a user's mistake or a user's file raises."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,11 @@ class InputError(ValueError):
     The message says what was found, where, what was expected and what to do.
     Stages and commands print it as it stands, without a traceback.
     """
+
+
+class NoAnswer(InputError):
+    """A recording without an answer; ``kind`` is ``short``, ``silent``, ``no speech``, ``large`` or ``slow``."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from ser import io
+from ser.answer_formats import CSV_COLUMNS, as_csv_row
+from ser.audio.reading import AUDIO_SUFFIXES
 from ser.corpora import FORMATS, TABLE, OtherEmotion, Utterance, describe, table_parser, table_path
-from ser.corpus import AUDIO_SUFFIXES
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.partitions import PUBLISHED_PROTOCOLS, published_partition
 from ser.predict import Outcome
-from ser.scores import score
+from ser.scores import accuracy, confusion, rounded, score, unweighted_average_recall
 
 BOOTSTRAP_SAMPLES = 1000
+FEW_SPEAKERS = 5  # an interval from fewer only repeats them
+PREDICTION_COLUMNS = ["file", "speaker", "actual", *CSV_COLUMNS[1:]]
 
 
 @dataclass(frozen=True)
@@ -92,32 +95,58 @@ def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int
         if outcome.recognition is None:
             failed[outcome.kind] += 1
         else:
-            answered.append((listing.utterances[outcome.file].name, outcome.recognition.probabilities))
+            answered.append((listing.utterances[outcome.file].name, outcome.recognition))
     if not answered:
         raise InputError(f"None of {len(listing.utterances)} clips could be answered: {dict(failed)}.")
-    found = score(
-        np.stack([probabilities for _, probabilities in answered]),
-        np.array([EMOTIONS.index(name.emotion) for name, _ in answered]),
+    actual = np.array([EMOTIONS.index(name.emotion) for name, _ in answered])
+    probabilities = np.stack([found.probabilities for _, found in answered])
+    scores = score(
+        probabilities,
+        actual,
         np.array([name.actor for name, _ in answered]),
         bootstrap_samples=BOOTSTRAP_SAMPLES,
         rng=np.random.default_rng(0),
     )
-    kinds = {kind: count for kind, count in failed.items() if count}
-    return found | {"left_out": dict(listing.left_out), "not_answered": kinds, "heard_before": heard}
+    networks = {
+        network: confusion(actual, np.stack([found.networks[network] for _, found in answered]).argmax(axis=1))
+        for network in answered[0][1].networks
+    }
+    return scores | {
+        "confusion": confusion(actual, probabilities.argmax(axis=1)).tolist(),
+        "networks": {
+            network: {"accuracy": rounded(accuracy(counts)), "uar": rounded(unweighted_average_recall(counts))}
+            for network, counts in networks.items()
+        },
+        "left_out": dict(listing.left_out),
+        "not_answered": {kind: count for kind, count in failed.items() if count},
+        "heard_before": heard,
+    }
+
+
+def prediction_rows(listing: Listing, outcomes: Iterable[Outcome]) -> list[dict]:
+    """A row in ``PREDICTION_COLUMNS`` for each clip: what it is meant to be, and its answer or why there is none."""
+    return [
+        as_csv_row(outcome)
+        | {
+            "speaker": listing.utterances[outcome.file].name.actor,
+            "actual": listing.utterances[outcome.file].name.emotion,
+        }
+        for outcome in outcomes
+    ]
 
 
 def as_text(found: dict) -> str:
     """What ``evaluate_corpus`` gives, for people."""
-    heard, alone = found["heard_before"], found["actors"] == 1  # one speaker cannot be drawn again and again
+    heard, few = found["heard_before"], found["actors"] < FEW_SPEAKERS
     warning = {
         None: "of whom the networks may have heard some before: then this is no test",
         0: "none of whom the networks have heard before",
     }.get(heard, f"{heard} of whom the networks have heard before: of those this is no test")
 
-    speakers = "one speaker" if alone else f"{found['actors']} speakers"
+    speakers = "one speaker" if found["actors"] == 1 else f"{found['actors']} speakers"
 
     def interval(name: str) -> str:
-        return "" if alone else f" ({found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f}, 95 % over speakers)"
+        return "" if few else f" ({found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f}, 95 % over speakers)"
 
     lines = [
         f"{found['clips']} clips of {speakers}, {warning}",
@@ -126,6 +155,14 @@ def as_text(found: dict) -> str:
         f"macro F1           {found['macro_f1']:.3f}",
         f"calibration error  {found['calibration_error']:.3f}",
         *(f"recall {emotion:<11} {value:.3f}" for emotion, value in found["recall"].items()),
+        *(f"UAR of {name:<11} {scores['uar']:.3f}, by itself" for name, scores in found["networks"].items()),
+    ]
+    if few:
+        lines.insert(1, f"no interval over speakers: {found['actors']} are too few to tell how much others differ")
+    lines += ["", f"{'actual, down':<14}" + "".join(f"{emotion:>10}" for emotion in EMOTIONS) + "  answered, across"]
+    lines += [
+        f"{emotion:<14}" + "".join(f"{count:>10}" for count in row)
+        for emotion, row in zip(EMOTIONS, found["confusion"], strict=True)
     ]
     for title, counts in (("left out, no such emotion", found["left_out"]), ("not answered", found["not_answered"])):
         if counts:

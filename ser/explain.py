@@ -1,29 +1,37 @@
 """The picture of one recording's answer."""
 
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser import io
+from ser.audio.reading import Source, name_of, read_audio_part
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.occlusion import occlusion_map
 from ser.preprocessing import preprocess
-from ser.recognizer import Recognition, Recognizer
+from ser.recognizer import Recognition, Recognizer, Window
 
 
-def explain_recording(recognizer: Recognizer, path: str, found: Recognition, *, title: str = "") -> tuple[bytes, str]:
+def explain_recording(
+    recognizer: Recognizer, source: Source, found: Recognition, *, title: str = "", at_seconds: float | None = None
+) -> tuple[bytes, str]:
     """A PNG and a line about a recording; of a long one, its window with the most certain answer.
 
     Parameters
     ----------
-    found : the answer for the recording at ``path``
+    source : the recording
+    found : the answer for it
     title : what the picture calls the recording; its file name by default
+    at_seconds : draw the window that is heard at this moment instead
+
+    Raises
+    ------
+    InputError : nothing is said at that moment
     """
-    spoken = [window for window in found.windows if window.probabilities is not None]
-    window = max(spoken, key=lambda window: window.probabilities.max())
-    samples, sample_rate = io.read_audio_part(path, window.start_seconds, window.end_seconds)
+    window = _window_at(found, at_seconds)
+    samples, sample_rate = read_audio_part(source, window.start_seconds, window.end_seconds)
+    name = name_of(source)
     settings = recognizer.params.preprocess
     signal = preprocess(samples, sample_rate, settings)
     _, mels = recognizer.features(signal[None])
@@ -37,12 +45,24 @@ def explain_recording(recognizer: Recognizer, path: str, found: Recognition, *, 
         mels[0],
         occlusion_map(recognizer, mels[0], best),
         {"CNN1D": window.networks["cnn1d"], "CNN2D": window.networks["cnn2d"], "answer": window.probabilities},
-        title=f"{title or Path(path).name}{about}",
+        title=f"{title or PurePath(name).name}{about}",
         explained=EMOTIONS[best],
         sample_rate=settings.sample_rate,
         hop_seconds=recognizer.params.spectrograms.hop_length / settings.sample_rate,
     )
-    return picture, f"{path}{about}"
+    return picture, f"{name}{about}"
+
+
+def _window_at(found: Recognition, at_seconds: float | None) -> Window:
+    spoken = [window for window in found.windows if window.probabilities is not None]
+    if at_seconds is None:
+        return max(spoken, key=lambda window: window.probabilities.max())
+    if not 0 <= at_seconds <= found.duration_seconds:
+        raise InputError(f"{at_seconds:g} s: expected 0 to {found.duration_seconds:.1f}, the recording's length.")
+    heard = [window for window in spoken if window.start_seconds <= at_seconds <= window.end_seconds]
+    if not heard:
+        raise InputError(f"{at_seconds:g} s: nothing is said there.")
+    return min(heard, key=lambda window: abs((window.start_seconds + window.end_seconds) / 2 - at_seconds))
 
 
 def draw_explanation(

@@ -19,10 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ser.audio.reading import GIT_LFS_MARK, LFS_ADVICE
 from ser.errors import InputError
-
-GIT_LFS_MARK = b"version https://git-lfs"
-LFS_ADVICE = "a Git LFS pointer instead of the file; run 'git lfs pull' in its repository"
 
 
 @contextmanager
@@ -179,145 +177,6 @@ def location(address: str):
             f"{address}: cannot be read ({error}). For S3: pip install '.[s3]' in the project's folder; others want "
             f"the package that fsspec names for them."
         ) from error
-
-
-def _downloaded(source) -> io.BytesIO:
-    """A remote file as a stream that knows its name."""
-    try:
-        stream = io.BytesIO(source.read_bytes())
-    except Exception as error:  # every file system of fsspec raises exceptions of its own
-        raise InputError(f"{source}: cannot be read ({str(error) or type(error).__name__})") from error
-    stream.name = str(source)
-    return stream
-
-
-def read_audio(source) -> tuple[NDArray[np.float32], int]:
-    """Decode a sound file of any format that libsndfile reads.
-
-    Parameters
-    ----------
-    source : a path, a ``BytesIO``, or a remote file below a ``location``
-
-    Returns
-    -------
-    samples of shape ``(samples, channels)``, full scale 1, and the sample rate in Hz
-
-    Raises
-    ------
-    InputError : the file is missing, unreadable, a Git LFS pointer, or not sound; or holds no sample,
-        or fewer than its header announces
-    """
-    import soundfile
-
-    if not isinstance(source, str | Path | io.BytesIO):
-        source = _downloaded(source)
-    name = _name_of(source)
-    _refuse_cut_wav(source)
-    try:
-        with soundfile.SoundFile(_rewound(source)) as file:
-            announced, sample_rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise InputError(f"{name}: {_why_unreadable(source, error)}") from error
-    if len(samples) == 0:
-        raise InputError(f"{name}: holds no sample.")
-    if len(samples) < announced:
-        raise InputError(f"{name}: cut short, {len(samples)} of {announced} samples. Was the download finished?")
-    return samples, sample_rate
-
-
-def audio_length(source: str | Path | io.BytesIO) -> tuple[int, int]:
-    """Samples in each channel and sample rate in Hz, from the header alone.
-
-    Raises
-    ------
-    InputError : see ``read_audio``
-    """
-    import soundfile
-
-    try:
-        info = soundfile.info(_rewound(source))
-    except (OSError, soundfile.SoundFileError) as error:
-        raise InputError(f"{_name_of(source)}: {_why_unreadable(source, error)}") from error
-    if info.frames == 0:
-        raise InputError(f"{_name_of(source)}: holds no sample.")
-    return info.frames, info.samplerate
-
-
-def audio_blocks(source: str | Path | io.BytesIO, *, seconds: float = 20.0) -> Iterator[NDArray[np.float32]]:
-    """Decode a recording in consecutive blocks ``(samples, channels)``, so that memory does not grow with it.
-
-    Raises
-    ------
-    InputError : see ``read_audio``; for a file that is cut short when its end is reached
-    """
-    import soundfile
-
-    _refuse_cut_wav(source)
-    try:
-        with soundfile.SoundFile(_rewound(source)) as file:
-            announced, seen = file.frames, 0
-            while len(block := file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True)):
-                seen += len(block)
-                yield block
-    except (OSError, soundfile.SoundFileError) as error:
-        raise InputError(f"{_name_of(source)}: {_why_unreadable(source, error)}") from error
-    if seen < announced:
-        raise InputError(f"{_name_of(source)}: cut short, {seen} of {announced} samples. Was the download finished?")
-
-
-def read_audio_part(source: str | Path, start_seconds: float, end_seconds: float) -> tuple[NDArray[np.float32], int]:
-    """Decode a stretch of a recording: samples ``(samples, channels)`` and the sample rate in Hz."""
-    import soundfile
-
-    _, sample_rate = audio_length(source)
-    first, last = round(start_seconds * sample_rate), round(end_seconds * sample_rate)
-    return soundfile.read(str(source), start=first, stop=last, dtype="float32", always_2d=True)
-
-
-def _rewound(source: str | Path | io.BytesIO):
-    """What libsndfile opens: a path as text, or a stream from its start."""
-    if isinstance(source, str | Path):
-        return str(source)
-    source.seek(0)
-    return source
-
-
-def _name_of(source: str | Path | io.BytesIO) -> str:
-    return str(source) if isinstance(source, str | Path) else getattr(source, "name", "standard input")
-
-
-def _refuse_cut_wav(source: str | Path | io.BytesIO) -> None:
-    """libsndfile reads a cut WAV file as a shorter one; its header tells how long it was."""
-    if isinstance(source, io.BytesIO):
-        header, size = bytes(source.getbuffer()[:8]), source.getbuffer().nbytes
-    else:
-        try:
-            with open(source, "rb") as file:
-                header, size = file.read(8), os.fstat(file.fileno()).st_size
-        except OSError as error:
-            raise InputError(f"{source}: {_why_unreadable(source, error)}") from error
-    announced = int.from_bytes(header[4:], "little") + 8
-    unknown = (8, 2**32 + 7)  # what programs write that did not know the length beforehand
-    if header[:4] == b"RIFF" and announced > size and announced not in unknown:
-        raise InputError(f"{_name_of(source)}: cut short, {size} of {announced} bytes. Was the download finished?")
-
-
-def _why_unreadable(source: str | Path | io.BytesIO, error: Exception) -> str:
-    if isinstance(source, io.BytesIO):
-        return f"not a sound file ({error})" if source.getbuffer().nbytes else "empty: not a byte was received"
-    path = Path(source)
-    if not path.exists():
-        return "no such file"
-    if not os.access(path, os.R_OK):
-        return "no permission to read it"
-    size = path.stat().st_size
-    if size == 0:
-        return "an empty file"
-    with open(path, "rb") as file:
-        if file.read(len(GIT_LFS_MARK)) == GIT_LFS_MARK:
-            return LFS_ADVICE
-    return f"not a sound file that libsndfile reads ({str(error).rstrip('.')}; {size} bytes)"
 
 
 def write_arrays(path: str | Path, **groups: list[NDArray]) -> None:

@@ -7,7 +7,6 @@ the recordings, ``training`` by the two networks.
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ser.errors import InputError
@@ -18,6 +17,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+Family = Literal["log_mel", "energy", "entropy_of_energy", "zero_crossing_rate", "rmse", "mfcc", "pitch"]
+Families = Annotated[list[Family], Field(min_length=1, max_length=7)]
 
 
 class Block(BaseModel):
@@ -116,9 +119,9 @@ class Augment(Block):
 class Spectrograms(Block):
     """The log-mel spectrogram."""
 
-    n_fft: Annotated[int, Field(ge=16, multiple_of=2)]
+    n_fft: Annotated[int, Field(ge=16, le=65536, multiple_of=2)]
     hop_length: Count
-    n_mels: Count
+    n_mels: Annotated[int, Field(ge=1, le=1024)]
     fmin_hz: NonNegative
     fmax_hz: Positive
 
@@ -127,8 +130,8 @@ class Features1d(Spectrograms):
     """The frame features."""
 
     n_mfcc: Count
-    sub_frames: Annotated[int, Field(ge=2)]
-    pitch_frame_length: Annotated[int, Field(ge=16, multiple_of=2)]
+    sub_frames: Annotated[int, Field(ge=2, le=1024)]
+    pitch_frame_length: Annotated[int, Field(ge=16, le=65536, multiple_of=2)]
     pitch_fmin_hz: Positive
     pitch_fmax_hz: Positive
 
@@ -176,10 +179,7 @@ class Network(Block):
 class TrainCnn1d(Network):
     """The 1D network."""
 
-    families: Annotated[
-        list[Literal["log_mel", "energy", "entropy_of_energy", "zero_crossing_rate", "rmse", "mfcc", "pitch"]],
-        Field(min_length=1),
-    ]
+    families: Families
     blocks: Count
 
 
@@ -222,6 +222,8 @@ def load(path: str | Path = "params.yaml") -> Params:
     InputError : no such file, not YAML, or keys that are unknown, missing, of a wrong type or out of
         range; each is named with the value found and what is allowed
     """
+    import yaml  # a bundle is checked with these models where no YAML is read
+
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -3,14 +3,15 @@
 import io as streams
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ser import io
-from ser.corpus import AUDIO_SUFFIXES
-from ser.errors import InputError
-from ser.recognizer import LONGEST_WHOLE_SECONDS, NoAnswer, Recognition, Recognizer
+from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
+from ser.errors import InputError, NoAnswer
+from ser.recognizer import Recognition, Recognizer
 
 STANDARD_INPUT = "-"
 # What the command ends with when a file has no answer.
@@ -43,17 +44,15 @@ def find_recordings(paths: list[str]) -> list[str]:
     return found
 
 
-def recognize_source(recognizer: Recognizer, source: str | streams.BytesIO) -> Recognition:
-    """The answer for a path or a stream; a long recording is read in blocks.
+def recognize_source(recognizer: Recognizer, source: Source) -> Recognition:
+    """The answer for a path or a stream, which is read in blocks.
 
     Raises
     ------
     InputError : unreadable; ``NoAnswer`` where it holds no answer
     """
-    samples, sample_rate = io.audio_length(source)
-    if samples <= LONGEST_WHOLE_SECONDS * sample_rate:
-        return recognizer.recognize(*io.read_audio(source))
-    return recognizer.recognize_stream(io.audio_blocks(source), sample_rate, total_samples=samples)
+    with open_recording(source) as recording:
+        return recognizer.recognize_stream(recording.blocks(), recording.sample_rate)
 
 
 def outcome_of(name: str, answer: Callable[[], Recognition]) -> Outcome:
@@ -64,7 +63,7 @@ def outcome_of(name: str, answer: Callable[[], Recognition]) -> Outcome:
         return Outcome(name, kind=error.kind, message=str(error))
     except InputError as error:
         message = str(error).removeprefix(f"{name}: ").removeprefix("standard input: ")
-        return Outcome(name, kind="unreadable", message=re.sub(r" <_io\.BytesIO[^>]*>", "", message))
+        return Outcome(name, kind="unreadable", message=re.sub(r" <[\w.]+ object at [^>]*>", "", message))
     except (OSError, TypeError, ValueError) as error:
         # What the decoder and the system raise for odd names and formats: one file's trouble, not the others'.
         return Outcome(name, kind="unreadable", message=f"cannot be read ({error})")
@@ -84,5 +83,12 @@ def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input:
     def outcome(path: str) -> Outcome:
         return recognize_file(recognizer, path, standard_input=standard_input)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        yield from pool.map(outcome, paths)
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque = deque()
+        for path in paths:  # a few at a time, so that memory does not grow with their number
+            ahead.append(pool.submit(outcome, path))
+            if len(ahead) >= 4 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

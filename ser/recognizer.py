@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice, pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,9 +13,10 @@ from ser.bundle import NETWORKS, Bundle
 from ser.calibration import temper
 from ser.corpus import check_values
 from ser.emotions import EMOTIONS
-from ser.errors import InputError
+from ser.errors import InputError, NoAnswer
 from ser.frame_features import feature_names, frame_features
 from ser.mel import log_mel
+from ser.onnx_check import check_network
 from ser.preprocessing import preprocess
 
 SHORTEST_SECONDS = 0.3
@@ -24,15 +25,8 @@ WINDOWS_OVERLAP = 2  # every moment of a long recording is seen by this many win
 SILENT_DB = -70.0  # of the loudest 32 ms, relative to full scale
 VOICED_HARMONICITY = 0.5  # refuses none of CREMA-D's clips, and white noise
 VOICED_FRAMES = 5  # 80 ms
-BATCH = 32  # windows
-
-
-class NoAnswer(InputError):
-    """A recording that holds no answer; ``kind`` is ``"short"``, ``"silent"`` or ``"no speech"``."""
-
-    def __init__(self, kind: str, message: str):
-        super().__init__(message)
-        self.kind = kind
+MOST_WINDOWS = 32  # answered at once
+MOST_SAMPLES = 2**22  # held for them: 16 MB, whatever the sample rate
 
 
 @dataclass(frozen=True)
@@ -66,6 +60,16 @@ class Recognition:
         return EMOTIONS[self.order[0]]
 
     @property
+    def timeline(self) -> list["Window"]:
+        """The windows of a long recording without their overlap: each up to the middle of what it shares."""
+        edges = [(before.end_seconds + after.start_seconds) / 2 for before, after in pairwise(self.windows)]
+        starts, ends = [0.0, *edges], [*edges, self.duration_seconds]
+        return [
+            replace(window, start_seconds=start, end_seconds=end)
+            for window, start, end in zip(self.windows, starts, ends, strict=True)
+        ]
+
+    @property
     def sure(self) -> bool:
         """Whether the best probability reaches the bundle's threshold."""
         return bool(self.probabilities.max() >= self.threshold)
@@ -81,27 +85,15 @@ class Recognizer:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1):
-        import onnxruntime
-
         if bundle.about["params"]["training"]["speaker_normalization"]:
             raise InputError(
                 "The bundle's networks want every speaker's own statistics (training.speaker_normalization: true), "
                 "which a single recording does not have. Train with false."
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         self.about = bundle.about
         # A dict as an object with attributes, as the functions of the pipeline take their settings.
         self.params = json.loads(json.dumps(bundle.about["params"]), object_hook=lambda d: SimpleNamespace(**d))
-        try:
-            self.sessions = {
-                name: onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-                for name, model in bundle.networks.items()
-            }
-        except Exception as error:  # ONNX Runtime's own exceptions have no common ancestor
-            raise InputError(f"The bundle's networks cannot be opened: {error}") from error
+        self.sessions = {name: _session(network, name, bundle, threads) for name, network in bundle.networks.items()}
         families = bundle.about["params"]["train_cnn1d"]["families"]
         features = bundle.about["params"]["features_1d"]
         sizes = {"n_mels": features["n_mels"], "n_mfcc": features["n_mfcc"]}
@@ -110,7 +102,23 @@ class Recognizer:
         for name, wanted in (("cnn1d", len(self.columns)), ("cnn2d", self.params.spectrograms.n_mels)):
             columns = self.sessions[name].get_inputs()[0].shape[-1]
             if columns != wanted:
-                raise InputError(f"The bundle's {name} reads {columns} features a frame, its parameters give {wanted}.")
+                raise InputError(
+                    f"{bundle.name}: {name} reads {columns} features a frame, its parameters give {wanted}."
+                )
+        self._try_out(bundle.name)
+
+    def _try_out(self, name: str) -> None:
+        """Answer for a second of noise: what a bundle cannot do is then no recording's fault."""
+        samples = np.random.default_rng(0).uniform(-0.1, 0.1, (self.params.preprocess.sample_rate, 1))
+        try:
+            signal = preprocess(samples.astype(np.float32), self.params.preprocess.sample_rate, self.params.preprocess)
+            networks = self.network_probabilities(*self.features(signal[None]))
+        except Exception as error:  # ONNX Runtime's own exceptions have no common ancestor
+            reason = str(error).splitlines()[0][:200]
+            raise InputError(f"{name}: its networks and its parameters do not work together: {reason}") from error
+        for network, probabilities in networks.items():
+            if probabilities.shape != (1, len(EMOTIONS)) or not np.isfinite(probabilities).all():
+                raise InputError(f"{name}: {network} gives no probabilities of {len(EMOTIONS)} emotions.")
 
     @property
     def window_seconds(self) -> float:
@@ -165,28 +173,22 @@ class Recognizer:
         ------
         NoAnswer : too short, silent, or without speech
         """
-        return self.recognize_stream([samples], sample_rate, total_samples=len(samples))
+        return self.recognize_stream([samples], sample_rate)
 
-    def recognize_stream(
-        self, blocks: Iterable[NDArray[np.float32]], sample_rate: int, *, total_samples: int
-    ) -> Recognition:
+    def recognize_stream(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> Recognition:
         """The answer for a recording that arrives in blocks, so that memory does not grow with it.
 
         Parameters
         ----------
         blocks : consecutive parts, each ``(samples, channels)``
-        total_samples : of all blocks together
         """
-        duration_seconds = total_samples / sample_rate
-        if duration_seconds < SHORTEST_SECONDS:
-            raise NoAnswer("short", f"too short: {duration_seconds:.3f} s; at least {SHORTEST_SECONDS} s are needed")
-        if duration_seconds <= LONGEST_WHOLE_SECONDS:
-            stretches: Iterator = iter([(0.0, duration_seconds, np.concatenate(list(blocks)))])
-        else:
-            stretches = _cut(blocks, sample_rate, self.window_seconds)
+        counted = _Counted(blocks)
+        stretches = _stretches(counted, sample_rate, self.window_seconds)
+        most = max(1, min(MOST_WINDOWS, MOST_SAMPLES // round(self.window_seconds * sample_rate)))
         windows: list[Window] = []
-        while batch := list(islice(stretches, BATCH)):
+        while batch := list(islice(stretches, most)):
             windows += self._answer_windows(batch, sample_rate)
+        duration_seconds = counted.samples / sample_rate
         spoken = [window for window in windows if window.probabilities is not None]
         if not spoken:
             kind = "silent" if all(window.reason == "silent" for window in windows) else "no speech"
@@ -203,8 +205,6 @@ class Recognizer:
     def _answer_windows(self, batch: list[tuple[float, float, NDArray]], sample_rate: int) -> list[Window]:
         """Answer a batch of windows at once; those that are silent or without speech get none."""
         settings = self.params.preprocess
-        for _, _, samples in batch:
-            check_values(samples)
         loud = [_peak_db(samples, sample_rate) >= SILENT_DB for _, _, samples in batch]
         heard = [window for window, audible in zip(batch, loud, strict=True) if audible]
         reasons = ["" if audible else "silent" for audible in loud]
@@ -232,6 +232,32 @@ class Recognizer:
         return np.count_nonzero(harmonicity > VOICED_HARMONICITY, axis=1) >= VOICED_FRAMES
 
 
+def _session(network: bytes, name: str, bundle: Bundle, threads: int):
+    """A network, opened by ONNX Runtime.
+
+    Raises
+    ------
+    InputError : it is no network, wants more than its own bytes, or has other inputs and outputs than one each
+    """
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        check_network(network)
+        session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions have no common ancestor
+        reason = str(error).splitlines()[0][:200]
+        raise InputError(f"{bundle.name}: its network {name} cannot be opened: {reason}") from error
+    shapes = [value.shape for value in (*session.get_inputs(), *session.get_outputs())]
+    if len(session.get_inputs()) != 1 or list(map(len, shapes)) != [3, 2]:
+        raise InputError(f"{bundle.name}: its network {name} has inputs and outputs of the shapes {shapes}.")
+    return session
+
+
 def _as_stored(values: NDArray) -> NDArray[np.float32]:
     """What the pipeline's float16 arrays keep of values."""
     return values.astype(np.float16).astype(np.float32)
@@ -246,23 +272,56 @@ def _peak_db(samples: NDArray[np.float32], sample_rate: int) -> float:
     return 10 * np.log10(max(float(power.max()), 1e-20))
 
 
-def _cut(
+class _Counted:
+    """Blocks of one channel, checked and counted as they pass."""
+
+    def __init__(self, blocks: Iterable[NDArray[np.float32]]):
+        self.blocks, self.samples = blocks, 0
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for block in self.blocks:
+            check_values(block)
+            self.samples += len(block)
+            yield block.mean(axis=1, dtype=np.float32, keepdims=True) if block.shape[1] > 1 else block
+
+
+def _stretches(
     blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float
 ) -> Iterator[tuple[float, float, NDArray[np.float32]]]:
-    """Overlapping windows of a recording that arrives in blocks; the last one ends with the recording.
+    """A short recording as one stretch, a long one in overlapping windows; the last one ends with the recording.
 
     Yields
     ------
-    start and end in seconds, and samples ``(samples, channels)``
+    start and end in seconds, and samples ``(samples, 1)``
+
+    Raises
+    ------
+    NoAnswer : too short
     """
+    arriving, kept = iter(blocks), np.zeros((0, 1), np.float32)
+    for block in arriving:
+        kept = np.concatenate([kept, block])
+        if len(kept) > LONGEST_WHOLE_SECONDS * sample_rate:
+            yield from _cut(chain([kept], arriving), sample_rate, window_seconds)
+            return
+    seconds = len(kept) / sample_rate
+    if seconds < SHORTEST_SECONDS:
+        raise NoAnswer("short", f"too short: {seconds:.3f} s; at least {SHORTEST_SECONDS} s are needed")
+    yield 0.0, seconds, kept
+
+
+def _cut(
+    blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float
+) -> Iterator[tuple[float, float, NDArray[np.float32]]]:
+    """Overlapping windows; see ``_stretches``."""
     length = round(window_seconds * sample_rate)
     hop = length // WINDOWS_OVERLAP
-    start, kept = 0, None
+    start, kept = 0, np.zeros((0, 1), np.float32)
     for block in blocks:
-        kept = block if kept is None else np.concatenate([kept, block])
-        while len(kept) >= length:
-            yield start / sample_rate, (start + length) / sample_rate, kept[:length]
-            start, kept = start + hop, kept[hop:]
-    rest = 0 if kept is None else len(kept)
-    if rest > length - hop:  # something that no window has covered
-        yield start / sample_rate, (start + rest) / sample_rate, kept
+        kept, first = np.concatenate([kept, block]), 0
+        while len(kept) - first >= length:
+            yield start / sample_rate, (start + length) / sample_rate, kept[first : first + length].copy()
+            start, first = start + hop, first + hop
+        kept = kept[first:].copy()  # a view would keep the whole block in memory
+    if len(kept) > length - hop:  # something that no window has covered
+        yield start / sample_rate, (start + len(kept)) / sample_rate, kept

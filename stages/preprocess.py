@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from ser import io
+from ser.audio.reading import read_audio
 from ser.corpora import FORMATS
 from ser.parallel import map_chunks
 from ser.params import load
@@ -20,7 +21,7 @@ def preprocess() -> str:
     files = io.read_parquet("data/clips.parquet", ["file"])["file"].tolist()
 
     def compute(files: list[str]) -> np.ndarray:
-        recordings = (io.read_audio(folder / file) for file in files)
+        recordings = (read_audio(folder / file) for file in files)
         signals = (to_signal(samples, source_rate, settings) for samples, source_rate in recordings)
         return np.stack([io.narrow(signal) for signal in signals])
 

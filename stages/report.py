@@ -7,6 +7,7 @@ import soundfile
 
 from ser import charts, io, tables
 from ser import report as sections
+from ser.audio.reading import read_audio
 from ser.bundle import unpack
 from ser.calibration import temper
 from ser.corpora import FORMATS
@@ -104,7 +105,7 @@ def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]
     found = []
     for place in chosen:
         heard = {EMOTIONS[i]: int(votes[place, i]) for i in np.argsort(-votes[place], kind="stable") if votes[place, i]}
-        samples, sample_rate = io.read_audio(folder / clips["file"][rows[place]])
+        samples, sample_rate = read_audio(folder / clips["file"][rows[place]])
         sound = streams.BytesIO()
         soundfile.write(sound, samples, sample_rate, format="FLAC", subtype="PCM_16")
         found.append(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ser import corpora, corpus, io
+from ser.audio.reading import AUDIO_SUFFIXES, read_audio
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.leaks import check_split
@@ -100,7 +101,7 @@ def optional_table(path: Path, parse) -> dict:
 
 def list_tree(folder: Path) -> list[str]:
     """Recordings below the folder, by their paths relative to it."""
-    names = [path.relative_to(folder).as_posix() for path in io.find_files(folder, corpus.AUDIO_SUFFIXES)]
+    names = [path.relative_to(folder).as_posix() for path in io.find_files(folder, AUDIO_SUFFIXES)]
     if not names:
         raise InputError(
             f"{folder}: no such folder, or no recording below it. corpus.dir must hold the corpus that "
@@ -116,8 +117,8 @@ def read_names(
     named, refused = [], []
     for file in files:
         try:
-            if Path(file).suffix.lower() not in corpus.AUDIO_SUFFIXES:
-                raise InputError(f"no clip by its name: expected one of {' '.join(corpus.AUDIO_SUFFIXES)}")
+            if Path(file).suffix.lower() not in AUDIO_SUFFIXES:
+                raise InputError(f"no clip by its name: expected one of {' '.join(AUDIO_SUFFIXES)}")
             named.append((file, parse(file)))
         except corpora.OtherEmotion as error:
             refused.append({"file": file, "reason": f"left out: {error}"})
@@ -130,7 +131,7 @@ def examine(folder: Path, file: str, utterance: corpora.Utterance, limits) -> di
     """A row of the index, or the file and the reason why its sound is rejected."""
     path = folder / file
     try:
-        samples, sample_rate = io.read_audio(path)
+        samples, sample_rate = read_audio(path)
         corpus.check_samples(
             samples,
             sample_rate,

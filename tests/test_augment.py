@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, SAMPLE_RATE, real_clips, sine
 
-from ser import io
+from ser.audio.reading import read_audio
 from ser.augmentation import altered_copies, draw_values, noise, pitch, shift
 from ser.params import load
 from ser.randomness import clip_rng
@@ -38,7 +38,7 @@ def test_pitch_moves_a_tone_and_keeps_its_length(semitones):
 @pytest.mark.parametrize("semitones", [-1.3, 2.0])
 def test_pitch_equals_librosa_on_real_speech(semitones):
     for path in real_clips(3):
-        signal = io.read_audio(path)[0][:, 0]
+        signal = read_audio(path)[0][:, 0]
         expected = librosa.effects.pitch_shift(signal, sr=SAMPLE_RATE, n_steps=semitones)
         given = pitch(signal, sample_rate=SAMPLE_RATE, semitones=semitones)
         # Phases add up over frames, by products here and by sums there, both in single precision.

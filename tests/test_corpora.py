@@ -8,6 +8,7 @@ import soundfile
 from conftest import set_params
 
 from ser import cli, io
+from ser.audio.reading import read_audio
 from ser.corpora import OtherEmotion, parse_emodb, parse_ravdess, parse_tess, table_parser
 from ser.errors import InputError
 from ser.evaluation import heard_before
@@ -83,9 +84,9 @@ def as_ravdess(project, folder) -> int:
     clips = sorted((project.folder / "data" / "demo" / "AudioWAV").glob("*.wav"))
     for repetition, path in enumerate(clips):
         actor, _, code, _ = path.stem.split("_")
-        write_ravdess(folder, io.read_audio(path)[0], numbers[code], repetition, int(actor) - 1000)
+        write_ravdess(folder, read_audio(path)[0], numbers[code], repetition, int(actor) - 1000)
     for number in (2, 8):
-        write_ravdess(folder, io.read_audio(clips[0])[0], number, 99, 1)
+        write_ravdess(folder, read_audio(clips[0])[0], number, 99, 1)
     return len(clips)
 
 

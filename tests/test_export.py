@@ -2,22 +2,31 @@
 
 import io as streams
 import json
+import subprocess
+import sys
 import zipfile
+from contextlib import suppress
+from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
+from conftest import sine
+from soundfile import write
 
-from ser import io
+from ser import cli, io
+from ser import recognizer as recognizer_module
+from ser.audio.reading import read_audio
 from ser.bundle import Bundle, other_versions, pack, unpack
+from ser.bundle_card import card
+from ser.corpora import DEMO
 from ser.emotions import EMOTIONS
-from ser.errors import InputError
+from ser.errors import InputError, NoAnswer
 from ser.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
 
-ABOUT = {
-    "versions": {"numpy": "0.1.0"},
-    "params": {key: {} for key in ("preprocess", "features_1d", "spectrograms", "training", "train_cnn1d")},
-    **{"temperature": 1.0, "threshold": 0.4, "corpus": {}, "metrics": {}},
-}
+SHIPPED = unpack(files("ser").joinpath("pretrained.zip").read_bytes(), name="b")
+ADDED = ("format", "format_version", "emotions", "networks", "hash")  # by pack
+ABOUT = {key: value for key, value in SHIPPED.about.items() if key not in ADDED}
 
 
 def repacked(packed: bytes, changes: dict[str, bytes | None]) -> bytes:
@@ -83,16 +92,128 @@ def test_no_flipped_byte_goes_unnoticed(packed, seed):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"temperature": 0.0}, "incomplete: temperature"),
-        ({"temperature": "a"}, "incomplete: temperature"),
-        ({"metrics": None}, "incomplete: metrics"),
-        ({"params": {}}, r"incomplete: params\.preprocess"),
+        ({"temperature": 0.0}, "temperature is '0.0'"),
+        ({"temperature": "a"}, "temperature is 'a'"),
+        ({"temperature": True}, "temperature is 'True'"),
+        ({"temperature": 1e308}, "temperature"),
+        ({"threshold": 2.0}, "threshold"),
+        ({"metrics": None}, "metrics"),
+        ({"params": {}}, "preprocess: Field required"),
+        ({"params": ABOUT["params"] | {"preprocess": 5}}, "preprocess"),
         ({"emotions": ["joy"]}, "knows the emotions"),
+        ({"surprise": 1}, "surprise"),
+        ({f"extra{i}": i for i in range(20_000)}, "extra0"),
+        ({"versions": {f"package{i}": "1" for i in range(20_000)}}, "versions"),
     ],
 )
-def test_a_whole_bundle_that_lacks_something_is_refused(changes, message):
-    with pytest.raises(InputError, match=message):
+def test_a_whole_bundle_that_says_something_impossible_is_refused(changes, message):
+    with pytest.raises(InputError, match=message) as refused:
         unpack(pack(ABOUT | changes, {"cnn1d": b"first", "cnn2d": b"second"}), name="b")
+    assert str(refused.value).startswith("b: ")
+    assert "\n" not in str(refused.value)
+
+
+def leaves(content, path=()) -> list[tuple]:
+    """The place of every value of a nested description, blocks included."""
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    return [place for key, value in items for place in [(*path, key), *leaves(value, (*path, key))]]
+
+
+STRANGE = (None, True, [], {}, "", "x" * 5000, -1, 0, 10**30, 1e308, -1e-308, 5, [[]], {"a": {}}, float("nan"))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mutated_descriptions_with_a_right_hash_are_refused_or_answer_as_before(seed, monkeypatch):
+    """Fifty mutations each: a value replaced anywhere in the description. The networks are opened once."""
+    opened = {name: recognizer_module._session(SHIPPED.networks[name], name, SHIPPED, 1) for name in SHIPPED.networks}
+    monkeypatch.setattr(recognizer_module, "_session", lambda network, name, bundle, threads: opened[name])
+    rng = np.random.default_rng(seed)
+    samples = np.stack([sine(200, seconds=2)], axis=1)
+    places, refusals = leaves(ABOUT), []
+    for _ in range(50):
+        about = json.loads(json.dumps(ABOUT))
+        *parents, last = places[rng.integers(len(places))]
+        block = about
+        for key in parents:
+            block = block[key]
+        block[last] = STRANGE[rng.integers(len(STRANGE))]
+        try:
+            recognizer = Recognizer(unpack(pack(about, {"cnn1d": b"", "cnn2d": b""}), name="b"))
+            card(recognizer.about)
+        except InputError as error:
+            refusals.append(str(error))
+            continue
+        with suppress(NoAnswer):
+            assert np.isfinite(recognizer.recognize(samples, 16000).probabilities).all()
+    assert all(line.startswith("b: ") or "speaker_normalization" in line for line in refusals)
+    assert not any("\n" in line for line in refusals)
+
+
+def mutated(network: bytes, rng: np.random.Generator) -> bytes:
+    """A network with some of its bytes changed, most of them where its structure is."""
+    changed = bytearray(network)
+    for place in rng.integers(0, len(network) if rng.random() < 0.3 else 4000, rng.integers(1, 6)):
+        changed[-place if rng.random() < 0.5 else place] = rng.integers(256)
+    return bytes(changed)
+
+
+def test_mutated_networks_with_a_right_hash_never_end_the_process():
+    """In a process of its own, since a crash would end the tests: each is refused in a line or gives probabilities."""
+    done = subprocess.run([sys.executable, __file__, "100"], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert sum(map(int, done.stdout.splitlines()[-1].split())) == 100
+
+
+def count_mutations(number: int) -> None:
+    """Print how many of mutated networks were refused and how many answered."""
+    rng, refusals = np.random.default_rng(0), []
+    for _ in range(number):
+        networks = SHIPPED.networks | {"cnn1d": mutated(SHIPPED.networks["cnn1d"], rng)}
+        try:
+            Recognizer(replace(SHIPPED, networks=networks))
+        except InputError as error:
+            refusals.append(str(error))
+    assert all(line.startswith("b: ") for line in refusals), refusals
+    print(len(refusals), number - len(refusals))
+
+
+def test_a_network_that_reads_another_file_is_refused(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(SHIPPED.networks["cnn1d"])
+    tensor = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    (tmp_path / "weights").write_bytes(tensor.raw_data)
+    onnx.external_data_helper.set_external_data(tensor, location=str(tmp_path / "weights"))
+    tensor.ClearField("raw_data")
+    networks = SHIPPED.networks | {"cnn1d": model.SerializeToString()}
+    with pytest.raises(InputError, match="wants to read another file"):
+        Recognizer(unpack(pack(ABOUT, networks), name="b"))
+
+
+def test_a_network_that_could_loop_for_ever_is_refused():
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(SHIPPED.networks["cnn1d"])
+    model.graph.node[0].op_type = "Loop"
+    networks = SHIPPED.networks | {"cnn1d": model.SerializeToString()}
+    with pytest.raises(InputError, match="operator Loop"):
+        Recognizer(unpack(pack(ABOUT, networks), name="b"))
+
+
+def test_an_archive_with_anything_else_in_it_is_refused(packed):
+    added = streams.BytesIO(packed)
+    with zipfile.ZipFile(added, "a") as archive:
+        archive.writestr("../../evil.py", b"")
+    with pytest.raises(InputError, match=r"holds \.\./\.\./evil"):
+        unpack(added.getvalue(), name="b")
+
+
+def test_a_bundle_of_the_demo_corpus_is_cautioned_against(capsys, tmp_path):
+    about = ABOUT | {"corpus": ABOUT["corpus"] | {"name": DEMO["name"]}}
+    (tmp_path / "bundle.zip").write_bytes(pack(about, SHIPPED.networks))
+    write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 16000), 16000)
+    cli.main(["predict", "--json", "--model", str(tmp_path / "bundle.zip"), str(tmp_path / "a.wav")])
+    printed = capsys.readouterr()
+    assert "synthetic" in json.loads(printed.out)["caution"]
+    assert "synthetic" in printed.err
 
 
 @pytest.mark.pipeline
@@ -120,7 +241,7 @@ def test_the_bundle_answers_what_evaluate_wrote(finished):
     tested = predictions.index[predictions["subset"] == "test"]
     assert len(tested) >= 12
     for row in tested:
-        samples, sample_rate = io.read_audio(finished.folder / "data" / "demo" / "AudioWAV" / files[row])
+        samples, sample_rate = read_audio(finished.folder / "data" / "demo" / "AudioWAV" / files[row])
         assert len(samples) <= LONGEST_WHOLE_SECONDS * sample_rate
         found = recognizer.recognize(samples, sample_rate)
         for name, given in (found.networks | {"calibrated": found.probabilities}).items():
@@ -135,3 +256,7 @@ def test_a_bundle_of_normalized_speakers_is_refused_with_the_reason(finished):
     bundle.about["params"]["training"]["speaker_normalization"] = True
     with pytest.raises(InputError, match="a single recording does not have"):
         Recognizer(bundle)
+
+
+if __name__ == "__main__":
+    count_mutations(int(sys.argv[1]))

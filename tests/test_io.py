@@ -10,6 +10,7 @@ import soundfile
 from conftest import sine
 
 from ser import io
+from ser.audio.reading import read_audio
 from ser.corpus import check_samples, fingerprint
 from ser.errors import InputError
 
@@ -78,7 +79,7 @@ def test_json_refuses_not_a_number(tmp_path):
 def test_formats_that_libsndfile_reads(tmp_path, subtype, sample_rate, channels):
     tone = sine(300.0)[:, None].repeat(channels, axis=1)
     soundfile.write(tmp_path / "a.wav", tone, sample_rate, subtype=subtype)
-    samples, rate = io.read_audio(tmp_path / "a.wav")
+    samples, rate = read_audio(tmp_path / "a.wav")
     assert (samples.shape, rate, samples.dtype) == (tone.shape, sample_rate, np.float32)
     np.testing.assert_allclose(samples, tone, atol=0.01)
     check_samples(samples, rate, min_duration_seconds=0.3, max_duration_seconds=60)
@@ -87,7 +88,7 @@ def test_formats_that_libsndfile_reads(tmp_path, subtype, sample_rate, channels)
 def test_flac_and_wav_of_the_same_samples_have_one_fingerprint(tmp_path):
     for name in ("a.wav", "a.flac"):
         soundfile.write(tmp_path / name, (32767 * sine(300.0)).astype(np.int16), 16000, subtype="PCM_16")
-    wav, flac = (fingerprint(*io.read_audio(tmp_path / name)) for name in ("a.wav", "a.flac"))
+    wav, flac = (fingerprint(*read_audio(tmp_path / name)) for name in ("a.wav", "a.flac"))
     assert wav == flac
 
 
@@ -112,9 +113,9 @@ def test_files_that_are_no_sound_say_what_they_are(tmp_path):
         (pointer, "git lfs pull"),
     ):
         with pytest.raises(InputError, match=message):
-            io.read_audio(broken(tmp_path / "b.wav", content))
+            read_audio(broken(tmp_path / "b.wav", content))
     with pytest.raises(InputError, match="no such file"):
-        io.read_audio(tmp_path / "missing.wav")
+        read_audio(tmp_path / "missing.wav")
 
 
 @pytest.mark.parametrize(
@@ -161,4 +162,4 @@ def test_a_cut_recording_in_a_stream_is_noticed(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(1000), 16000)
     content = (tmp_path / "a.wav").read_bytes()
     with pytest.raises(InputError, match=r"^standard input: cut short, 1000 of"):
-        io.read_audio(streams.BytesIO(content[:1000]))
+        read_audio(streams.BytesIO(content[:1000]))

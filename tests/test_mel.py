@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from conftest import SAMPLE_RATE, real_clips, sine
 
-from ser import io
+from ser.audio.reading import read_audio
 from ser.errors import InputError
 from ser.mel import log_mel, mel_filters
 
@@ -32,7 +32,7 @@ def test_log_mel_equals_librosa(rng):
 @pytest.mark.real_speech
 def test_log_mel_equals_librosa_on_real_speech():
     for path in real_clips(5):
-        signal = io.read_audio(path)[0][:, 0]
+        signal = read_audio(path)[0][:, 0]
         np.testing.assert_allclose(log_mel(signal, hop_length=256, **SETTINGS), reference(signal), atol=5e-3)
 
 

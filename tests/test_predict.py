@@ -13,12 +13,14 @@ import soundfile
 from conftest import real_clips, sine
 
 from ser import answer_formats, cli, io
+from ser.audio.reading import read_audio
 from ser.bundle import unpack
 from ser.corpus import parse_name
 from ser.emotions import EMOTIONS
+from ser.errors import NoAnswer
 from ser.partitions import PUBLISHED
 from ser.predict import STATUS, recognize_file, recognize_files
-from ser.recognizer import LONGEST_WHOLE_SECONDS, NoAnswer, Recognizer
+from ser.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
 from ser.scores import confusion, unweighted_average_recall
 
 
@@ -36,7 +38,7 @@ def recognizer(bundle_path) -> Recognizer:
 def voice(finished) -> np.ndarray:
     """A clip of the demo corpus, samples."""
     path = sorted((finished.folder / "data" / "demo" / "AudioWAV").glob("*.wav"))[0]
-    return io.read_audio(path)[0][:, 0]
+    return read_audio(path)[0][:, 0]
 
 
 @pytest.fixture
@@ -167,7 +169,7 @@ def test_a_long_recording_has_a_timeline_and_reading_it_in_blocks_changes_nothin
     recording = np.concatenate([voice, voice, voice, silence, voice, voice])[:, None]
     whole = recognizer.recognize(recording, 16000)
     parts = [recording[i : i + 7001] for i in range(0, len(recording), 7001)]
-    streamed = recognizer.recognize_stream(parts, 16000, total_samples=len(recording))
+    streamed = recognizer.recognize_stream(parts, 16000)
     np.testing.assert_allclose(whole.probabilities, streamed.probabilities, atol=1e-6)
     assert [w.start_seconds for w in whole.windows] == [w.start_seconds for w in streamed.windows]
     assert whole.windows[0].start_seconds == 0
@@ -242,7 +244,7 @@ def test_prediction_imports_neither_tensorflow_nor_the_pipeline():
 @pytest.mark.real_speech
 def test_real_speech_is_speech(recognizer):
     for path in real_clips(40):
-        assert recognizer.recognize(*io.read_audio(path)).windows
+        assert recognizer.recognize(*read_audio(path)).windows
 
 
 @pytest.mark.real_speech

@@ -1,0 +1,161 @@
+// The page: it sends the bytes of a recording to /predict and shows the answer. Nothing goes anywhere else.
+import {Recorder} from "/page/recorder.js";
+
+const byId = (id) => document.getElementById(id);
+const seconds = (value) => `${Math.floor(value / 60)}:${(value % 60).toFixed(1).padStart(4, "0")}`;
+let recording = null; // the Blob that was answered last
+
+function element(tag, text, attributes = {}) {
+  const made = Object.assign(document.createElement(tag), attributes);
+  if (text) made.textContent = text;
+  return made;
+}
+
+function bars(probabilities) {
+  return Object.entries(probabilities).sort((a, b) => b[1] - a[1]).flatMap(([emotion, value]) => {
+    const track = element("div", "", {className: "track"});
+    const share = element("div", "", {className: "share"});
+    share.style.width = `${100 * value}%`;
+    track.append(share);
+    return [element("span", emotion), track, element("span", value.toFixed(2), {className: "value"})];
+  });
+}
+
+function say(error) {
+  byId("error").textContent = error;
+  byId("error").hidden = !error;
+}
+
+function forget(headline) {
+  byId("headline").textContent = headline;
+  byId("certainty").textContent = "";
+  byId("fusion").replaceChildren();
+  for (const id of ["networks", "course", "why", "picture", "download"]) byId(id).hidden = true;
+  say("");
+}
+
+function show(answer) {
+  byId("headline").textContent = answer.emotion;
+  byId("certainty").textContent = answer.sure
+    ? `Probability ${answer.probability.toFixed(2)}; next: ${answer.second} (${answer.second_probability.toFixed(2)}).`
+    : `Not sure: no emotion stands out. The best has a probability of ${answer.probability.toFixed(2)}, ` +
+      `the next, ${answer.second}, ${answer.second_probability.toFixed(2)}.`;
+  byId("fusion").replaceChildren(...bars(answer.probabilities));
+  byId("each").replaceChildren(...Object.entries(answer.networks).flatMap(([name, probabilities]) => {
+    const group = element("div", "", {className: "bars"});
+    group.append(...bars(probabilities));
+    return [element("h3", name.toUpperCase()), group];
+  }));
+  byId("networks").hidden = byId("why").hidden = false;
+  byId("course").hidden = !answer.timeline;
+  byId("timeline").replaceChildren(...(answer.timeline ?? []).map(stretch));
+}
+
+function stretch(window) {
+  const best = window.emotion ? window.probabilities[window.emotion] : 0;
+  const button = element("button", "", {type: "button"});
+  const track = element("span", "", {className: "bars"});
+  track.style.gridTemplateColumns = "1fr";
+  if (window.emotion) track.append(...bars({[window.emotion]: best}).slice(1, 2));
+  button.append(element("span", `${seconds(window.start_seconds)} – ${seconds(window.end_seconds)}`),
+    element("span", window.emotion ?? window.reason), track,
+    element("span", window.emotion ? best.toFixed(2) : "", {className: "value"}));
+  button.dataset.start = window.start_seconds;
+  button.dataset.end = window.end_seconds;
+  button.addEventListener("click", () => { byId("player").currentTime = window.start_seconds; byId("player").play(); });
+  const item = element("li", "");
+  item.append(button);
+  return item;
+}
+
+async function send(path, blob) {
+  let response;
+  try {
+    response = await fetch(path, {method: "POST", body: blob, headers: {"Content-Type": "application/octet-stream"}});
+  } catch {
+    throw new Error("The server does not answer. Is 'ser app' still running?");
+  }
+  if (!response.ok) {
+    const failure = await response.json().catch(() => null);
+    throw new Error(failure ? `No answer: ${failure.error.message}.` : `No answer (status ${response.status}).`);
+  }
+  return response;
+}
+
+async function ask(blob) {
+  recording = blob;
+  const player = byId("player");
+  URL.revokeObjectURL(player.src);
+  player.src = URL.createObjectURL(blob);
+  player.hidden = false;
+  forget("Listening …");
+  byId("answer").setAttribute("aria-busy", "true");
+  try {
+    show(await (await send("/predict", blob)).json());
+  } catch (error) {
+    forget("No answer");
+    say(error.message);
+  }
+  byId("answer").setAttribute("aria-busy", "false");
+}
+
+async function explain() {
+  byId("explain").disabled = true;
+  try {
+    const picture = URL.createObjectURL(await (await send("/explain", recording)).blob());
+    byId("picture").src = byId("download").href = picture;
+    byId("picture").hidden = byId("download").hidden = false;
+  } catch (error) {
+    say(error.message);
+  }
+  byId("explain").disabled = false;
+}
+
+async function describe() {
+  const info = await (await fetch("/info")).json();
+  byId("card").textContent = info.card;
+  byId("limits").textContent = `up to ${info.limits.bytes / 1e6} MB and ${info.limits.seconds / 60} minutes`;
+  if (info.caution) {
+    byId("caution").textContent = `These networks were ${info.caution}.`;
+    byId("caution").hidden = false;
+  }
+}
+
+const recorder = new Recorder((elapsed) => { byId("clock").textContent = seconds(elapsed); });
+
+async function toggleRecording() {
+  const button = byId("record");
+  if (recorder.running) {
+    button.textContent = "Record";
+    byId("clock").textContent = "";
+    return ask(recorder.stop());
+  }
+  try {
+    await recorder.start();
+    button.textContent = "Stop and answer";
+    say("");
+  } catch (error) {
+    say(`The microphone cannot be used: ${error.message}.`);
+  }
+}
+
+byId("file").addEventListener("change", (event) => { if (event.target.files[0]) ask(event.target.files[0]); });
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  byId("drop").addEventListener(kind, (event) => {
+    event.preventDefault();
+    byId("drop").classList.toggle("over", kind === "dragover");
+    if (kind === "drop" && event.dataTransfer.files[0]) ask(event.dataTransfer.files[0]);
+  });
+}
+for (const button of document.querySelectorAll("[data-example]")) {
+  button.addEventListener("click", async () => ask(await (await fetch(`/examples/${button.dataset.example}.wav`)).blob()));
+}
+byId("record").addEventListener("click", toggleRecording);
+byId("explain").addEventListener("click", explain);
+byId("player").addEventListener("timeupdate", () => {
+  const now = byId("player").currentTime;
+  for (const button of document.querySelectorAll("#timeline button")) {
+    button.classList.toggle("now", button.dataset.start <= now && now < button.dataset.end);
+  }
+});
+describe();

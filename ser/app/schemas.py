@@ -1,0 +1,58 @@
+"""What the interface answers, for its documentation at ``/docs``."""
+
+from pydantic import BaseModel, Field
+
+
+class Window(BaseModel):
+    """A stretch of a recording over six seconds."""
+
+    start_seconds: float
+    end_seconds: float
+    emotion: str | None = Field(description="null where there is no speech; then reason says why")
+    reason: str | None = None
+    probabilities: dict[str, float] | None = None
+
+
+class Answer(BaseModel):
+    """The emotion of a recording; what 'ser predict --json' prints."""
+
+    file: str
+    emotion: str
+    probability: float = Field(description="calibrated")
+    sure: bool = Field(description="whether the probability reaches the bundle's threshold")
+    second: str
+    second_probability: float
+    probabilities: dict[str, float]
+    networks: dict[str, dict[str, float]] = Field(description="of each network by itself, as trained")
+    duration_seconds: float
+    timeline: list[Window] | None = None
+    caution: str | None = Field(None, description="why no answer of this bundle means anything")
+
+
+class Reason(BaseModel):
+    """Why there is no answer."""
+
+    kind: str
+    message: str
+
+
+class Failure(BaseModel):
+    """An error; in a list of answers it also names its file."""
+
+    file: str | None = None
+    error: Reason
+
+
+class Card(BaseModel):
+    """The bundle that answers."""
+
+    card: str
+    caution: str | None
+    about: dict
+    limits: dict[str, float]
+
+
+class Health(BaseModel):
+    """Whether the server answers."""
+
+    status: str

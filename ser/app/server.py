@@ -1,0 +1,219 @@
+"""Routes: the page, ``POST /predict`` and ``POST /explain``, ``/info``, ``/health``, ``/docs``."""
+
+import logging
+import mimetypes
+import os
+import threading
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from io import BytesIO
+from tempfile import SpooledTemporaryFile
+from typing import Annotated, Any
+
+import anyio
+import numpy as np
+import soundfile
+from fastapi import FastAPI, HTTPException, Path, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi_offline import FastAPIOffline
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from ser import __version__
+from ser.answer_formats import as_record
+from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
+from ser.app.limits import LONGEST_SECONDS, limited_blocks
+from ser.app.schemas import Answer, Card, Failure, Health
+from ser.audio.reading import open_recording
+from ser.bundle_card import card, caution
+from ser.explain import explain_recording
+from ser.predict import Outcome, outcome_of
+from ser.recognizer import Recognition, Recognizer
+from ser.synthesis import SAMPLE_RATE, draw_manner, draw_voice, speak
+
+STATUS_OF_KIND = {"unreadable": 415, "large": 413, "short": 422, "silent": 422, "no speech": 422, "slow": 503}
+IN_MEMORY_BYTES = 1_000_000  # of an upload; the rest lies in a file without a name, which ends with the process
+MOST_FILES = 100  # in one form
+EXAMPLES = {"anger": "female", "sadness": "male"}
+RECORDING = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+        },
+    }
+}
+FAILURES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Failure, "description": description}
+    for status, description in (
+        (401, "the token is missing or wrong"),
+        (413, f"over {LARGEST_BYTES // 1_000_000} MB or {LONGEST_SECONDS:.0f} s"),
+        (415, "not a recording that can be decoded"),
+        (422, "too short, silent, or without speech"),
+        (503, "not answered in time"),
+    )
+}
+log = logging.getLogger("ser.app")
+
+
+def build(recognizer: Recognizer, *, access: Access, stopping: threading.Event) -> FastAPI:
+    """The page at ``/`` and the interface.
+
+    Parameters
+    ----------
+    access : who may ask
+    stopping : set when the server ends
+    """
+    server = FastAPIOffline(
+        title="ser",
+        version=__version__,
+        description="Which emotion does a voice carry? Acted speech; not for decisions about people.",
+        redoc_url=None,
+        responses=FAILURES,
+    )
+    server.add_middleware(Guard, access=access)
+    server.add_exception_handler(StarletteHTTPException, _refuse_http)
+    ask = _Queue(recognizer, stopping)
+    _add_interface(server, recognizer, ask)
+    _add_page(server)
+    return server
+
+
+class _Queue:
+    """As many recognitions at once as there are processors; the others wait."""
+
+    def __init__(self, recognizer: Recognizer, stopping: threading.Event):
+        self._recognizer, self._stopping = recognizer, stopping
+        self._turns = anyio.CapacityLimiter(os.cpu_count() or 1)
+
+    def recognize(self, recording) -> Recognition:
+        with open_recording(recording) as opened:
+            blocks = limited_blocks(opened, stopping=self._stopping)
+            return self._recognizer.recognize_stream(blocks, opened.sample_rate)
+
+    async def run(self, work: Callable[[], Any]):
+        return await anyio.to_thread.run_sync(work, limiter=self._turns)
+
+    async def outcome(self, name: str, recording) -> Outcome:
+        return await self.run(lambda: outcome_of(name, lambda: self.recognize(recording)))
+
+
+def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None:
+    cautioned = caution(recognizer.about)
+
+    def record(outcome: Outcome) -> dict:
+        return as_record(outcome) | ({"caution": cautioned} if cautioned else {})
+
+    @server.post("/predict", response_model=Answer | list[Answer | Failure], openapi_extra=RECORDING)
+    async def predict(request: Request):
+        """The emotion of a recording: its bytes, or a form with one or several files.
+
+        One recording gives one answer, or an error with its status. Several give a list in their order.
+        """
+        async with _recordings(request) as recordings:
+            outcomes = [await ask.outcome(name, recording) for name, recording in recordings]
+        if len(outcomes) > 1:
+            return JSONResponse([record(outcome) for outcome in outcomes])
+        return JSONResponse(record(outcomes[0])) if outcomes[0].recognition else _refuse(outcomes[0])
+
+    @server.post(
+        "/explain",
+        openapi_extra=RECORDING,
+        response_class=Response,
+        responses={200: {"content": {"image/png": {}}, "description": "a picture of what the answer rests on"}},
+    )
+    async def explain(request: Request) -> Response:
+        """A picture of one recording: waveform, spectrogram, and what the 2D network looked at."""
+
+        def draw(recording):
+            found = ask.recognize(recording)
+            picture.append(explain_recording(recognizer, recording, found, title="the recording")[0])
+            return found
+
+        picture: list[bytes] = []
+        async with _recordings(request) as recordings:
+            if len(recordings) > 1:
+                return refusal(415, "unreadable", f"{len(recordings)} recordings; send one")
+            ((name, recording),) = recordings
+            outcome = await ask.run(lambda: outcome_of(name, lambda: draw(recording)))
+        return Response(picture[0], media_type="image/png") if outcome.recognition else _refuse(outcome)
+
+    @server.get("/info", response_model=Card)
+    def info() -> dict:
+        """The bundle that answers: its card, and everything in its description."""
+        return {"card": card(recognizer.about), "caution": cautioned, "about": recognizer.about} | {
+            "limits": {"bytes": LARGEST_BYTES, "seconds": LONGEST_SECONDS}
+        }
+
+    @server.get("/health", response_model=Health)
+    def health() -> dict:
+        """Whether the server answers; needs no token."""
+        return {"status": "ok"}
+
+
+def _refuse(outcome: Outcome) -> JSONResponse:
+    return refusal(STATUS_OF_KIND[outcome.kind], outcome.kind, outcome.message)
+
+
+def _refuse_http(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's own errors in the shape of all others."""
+    assert isinstance(error, StarletteHTTPException)
+    kind = {404: "unknown", 405: "method"}.get(error.status_code, "unreadable")
+    return refusal(error.status_code, kind, str(error.detail), dict(error.headers or {}))
+
+
+@asynccontextmanager
+async def _recordings(request: Request):
+    """Name and stream of each recording that a request carries; they are gone when it is answered."""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_files=MOST_FILES, max_fields=MOST_FILES) as form:
+            given = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+            if not given:
+                raise HTTPException(415, "a form without a file; send it as file=@recording.wav")
+            yield [(upload.filename or "recording", upload.file) for upload in given]
+        return
+    with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as received:
+        async for part in request.stream():
+            received.write(part)
+        yield [("recording", received)]
+
+
+def _add_page(server: FastAPI) -> None:
+    voices = {name: _voice(name, sex, seed) for seed, (name, sex) in enumerate(EXAMPLES.items())}
+    folder = files("ser.app").joinpath("page")
+    parts = {part.name: part.read_bytes() for part in folder.iterdir() if part.is_file()}
+
+    def part(name: str) -> Response:
+        if name not in parts:
+            raise HTTPException(404, "no such page")
+        return Response(parts[name], media_type=mimetypes.guess_type(name)[0])
+
+    @server.get("/", include_in_schema=False)
+    def index() -> Response:
+        return part("index.html")
+
+    @server.get("/page/{name}", include_in_schema=False)
+    def page(name: Annotated[str, Path()]) -> Response:
+        return part(name)
+
+    @server.get("/examples/{name}.wav", include_in_schema=False)
+    def example(name: Annotated[str, Path()]) -> Response:
+        if name not in voices:
+            raise HTTPException(404, "no such example")
+        return Response(voices[name], media_type="audio/wav")
+
+
+def _voice(emotion: str, sex: str, seed: int) -> bytes:
+    """A synthetic voice as a WAV file: no clip of a person is shipped."""
+    rng = np.random.default_rng(seed)
+    voice = draw_voice(sex, rng)
+    written = BytesIO()
+    soundfile.write(written, speak("IEO", draw_manner(emotion, voice, rng), voice, rng), SAMPLE_RATE, format="WAV")
+    return written.getvalue()

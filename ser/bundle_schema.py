@@ -1,0 +1,172 @@
+"""What ``bundle.json`` must say, checked with the models that check ``params.yaml``.
+
+A right hash shows that nothing was damaged on the way; whoever made the bundle can have written anything.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from ser.errors import InputError
+from ser.params import Families, Features1d, Preprocess, Spectrograms
+
+MOST_FRAMES = 20_000  # that a network sees at once
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+
+
+class Known(BaseModel):
+    """A block of which every key is known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Partly(BaseModel):
+    """A block of which answers use some keys."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class Corpus(Known):
+    """What the networks were trained on."""
+
+    name: Text
+    licence: Text
+    clips: Count
+    actors: Count
+
+
+class ColumnsRead(Partly):
+    """The columns that the 1D network reads."""
+
+    families: Families
+
+
+class Training(Partly):
+    """Whether the networks want a speaker's own statistics."""
+
+    speaker_normalization: bool
+
+
+class Params(Partly):
+    """The parameters that an answer is computed with."""
+
+    preprocess: Preprocess
+    features_1d: Features1d
+    spectrograms: Spectrograms
+    training: Training
+    train_cnn1d: ColumnsRead
+
+
+class Scores(Partly):
+    """Scores of one subset, as ``ser info`` shows them."""
+
+    actors: Count
+    uar: Share
+    accuracy: Share
+
+
+class Listeners(Partly):
+    """How well people recognise the same clips."""
+
+    uar: Share
+    accuracy: Share
+
+
+class Tested(Scores):
+    """Scores of the test clips, which have an interval."""
+
+    uar_low: Share
+    uar_high: Share
+    listeners: Listeners | None = None
+
+
+class NetworkMetrics(Partly):
+    """Scores of one network."""
+
+    train: Scores
+    validation: Scores
+    test: Tested
+
+
+class Terms(Partly):
+    """Of which division the scores are."""
+
+    protocol: Text
+
+
+class Answered(Partly):
+    """What the threshold costs."""
+
+    coverage: Share
+    accuracy: Share | None
+
+
+class Calibrated(Partly):
+    """Calibration error of the test clips, and what the threshold costs."""
+
+    before: Share
+    after: Share
+    answered: Answered
+
+
+class Calibration(Partly):
+    """Of the test clips."""
+
+    test: Calibrated
+
+
+class FusionMetrics(NetworkMetrics):
+    """Scores of the answer."""
+
+    terms: Terms
+    calibration: Calibration
+
+
+class Metrics(Partly):
+    """Scores that ``ser info`` shows."""
+
+    cnn1d: NetworkMetrics
+    cnn2d: NetworkMetrics
+    fusion: FusionMetrics
+
+
+class Description(Known):
+    """``bundle.json`` without its hash."""
+
+    format: Literal["ser-bundle"]
+    format_version: Literal[1]
+    emotions: Annotated[list[Text], Field(min_length=2, max_length=100)]
+    networks: Annotated[dict[str, Hash], Field(max_length=10)]
+    params: dict[str, Any]
+    temperature: Annotated[float, Field(ge=0.05, le=20)]
+    threshold: Share
+    corpus: Corpus
+    metrics: dict[str, Any]
+    versions: Annotated[dict[Text, Text], Field(max_length=50)]
+
+
+def check_description(about: dict) -> None:
+    """Refuse a description that answers cannot rest on.
+
+    Raises
+    ------
+    InputError : the first key that is missing, unknown, of a wrong kind or out of range
+    """
+    try:
+        Description.model_validate(about)
+        params = Params.model_validate(about["params"])
+        Metrics.model_validate(about["metrics"])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        found = "" if problem["type"] in ("missing", "extra_forbidden") else f" is {str(problem['input'])[:40]!r}"
+        reason = problem["msg"].replace("Input should", "it should")
+        raise InputError(
+            f"its description cannot be used: {'.'.join(map(str, problem['loc']))}{found}: {reason}"
+        ) from error
+    samples = params.preprocess.duration_seconds * params.preprocess.sample_rate
+    for block in (params.features_1d, params.spectrograms):
+        if samples / block.hop_length > MOST_FRAMES:
+            raise InputError(f"its description cannot be used: more than {MOST_FRAMES} frames a recording")
