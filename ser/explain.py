@@ -59,10 +59,10 @@ def _window_at(found: Recognition, at_seconds: float | None) -> Window:
         return max(spoken, key=lambda window: window.probabilities.max())
     if not 0 <= at_seconds <= found.duration_seconds:
         raise InputError(f"{at_seconds:g} s: expected 0 to {found.duration_seconds:.1f}, the recording's length.")
-    heard = [window for window in spoken if window.start_seconds <= at_seconds <= window.end_seconds]
-    if not heard:
-        raise InputError(f"{at_seconds:g} s: nothing is said there.")
-    return min(heard, key=lambda window: abs((window.start_seconds + window.end_seconds) / 2 - at_seconds))
+    for window, stretch in zip(found.windows, found.timeline, strict=True):
+        if stretch.start_seconds <= at_seconds <= stretch.end_seconds and window.probabilities is not None:
+            return window
+    raise InputError(f"{at_seconds:g} s: nothing is said there.")
 
 
 def draw_explanation(

@@ -219,9 +219,7 @@ def _open_by_ffmpeg(source: Source, stack: ExitStack, reason: str) -> Recording:
         rate, channels = track.codec_context.sample_rate, track.codec_context.channels
     except (av.FFmpegError, OSError, ValueError) as error:
         raise InputError(neither.format(getattr(error, "strerror", None) or error)) from error
-    announced = None
-    if track.duration and set(container.format.name.split(",")) & set(KNOWS_ITS_LENGTH):
-        announced = int(track.duration * track.time_base * rate)
+    announced = _announced_by_ffmpeg(container, track, rate)
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         seen, packed, held = 0, [], 0
@@ -244,6 +242,17 @@ def _open_by_ffmpeg(source: Source, stack: ExitStack, reason: str) -> Recording:
         _refuse_cut(name, seen, announced, tolerance=rate // 10)
 
     return Recording(rate, channels, announced, blocks)
+
+
+def _announced_by_ffmpeg(container, track, rate: int) -> int | None:
+    """Samples by the header of a container that states them; elsewhere FFmpeg's durations are estimates."""
+    if not set(container.format.name.split(",")) & set(KNOWS_ITS_LENGTH):
+        return None
+    if track.duration:
+        return int(track.duration * track.time_base * rate)
+    if container.duration and len(container.streams) == 1:  # of the longest track, in microseconds
+        return int(container.duration * rate // 1_000_000)
+    return None
 
 
 def _refuse_odd_rate(recording: Recording, name: str) -> None:
