@@ -3,6 +3,7 @@
 # make cross-validate  train every fold and study on corpus.dir, which should be CREMA-D
 # make ablation  what each step adds or costs, by 'dvc exp run'
 # make bench     measure speed, memory and caching against what people use instead; writes benchmarks/results.md
+# make soak      five minutes of clients, bad uploads and stalled connections at once against 'ser app'
 # make results  write the tables of README.md from results/crema-d and the package's bundle
 # Set-up happens once: it is repeated only when requirements.lock changes.
 
@@ -13,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test lint format cross-validate ablation bench results lock
+.PHONY: repro test lint format cross-validate ablation bench soak results lock
 .DEFAULT_GOAL := repro
 
 repro: $(STAMP)
@@ -50,6 +51,9 @@ $(BENCH_STAMP): requirements.lock benchmarks/requirements.lock
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.lock
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+soak: $(STAMP)
+	python -m benchmarks.soak
 
 results: $(STAMP)
 	python -m stages.results

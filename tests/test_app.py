@@ -363,6 +363,22 @@ def test_bombs_are_refused_or_answered_in_little_memory(voice):
         assert peak_megabytes(server) < 1000
 
 
+def test_a_soak_of_twenty_seconds_is_withstood():
+    """Clients, bad uploads, bombs and stalled connections at once; ``make soak`` does it for five minutes."""
+    from benchmarks.soak import soak
+
+    found = soak(20)
+    wrong = {
+        answer: count
+        for answer, count in found["answers"].items()
+        if not answer.endswith(("voice: 200", "413", "415", "422"))
+        or (answer.startswith("voice") and "200" not in answer)
+    }
+    assert wrong == {}
+    assert found["answers_per_second"] > 1
+    assert found["peak_megabytes"] < 1000
+
+
 def peak_megabytes(server: subprocess.Popen) -> float:
     """The most memory that the process has held, where the system tells."""
     status = Path(f"/proc/{server.pid}/status")
