@@ -35,10 +35,10 @@ format: $(STAMP)
 
 cross-validate: $(STAMP)
 	dvc repro augment features_1d spectrograms
-	python -m stages.cross_validate
+	python -m studies.cross_validate
 
 ablation: $(STAMP)
-	python -m stages.ablate
+	python -m studies.ablate
 
 # The peers want other versions than the project in places: a lock is complete, so nothing is resolved.
 BENCH_STAMP := .venv-bench/.installed-from-lock
@@ -56,7 +56,7 @@ soak: $(STAMP)
 	python -m benchmarks.soak
 
 results: $(STAMP)
-	python -m stages.results
+	python -m studies.pages
 
 $(STAMP): requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) found. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }

@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks import pipeline, report, simulation
 from benchmarks.workspace import ROOT, corpus_at_hand
-from ser import io
+from ser import artifacts
 
 PARTS = {
     "operations": pipeline.operations,
@@ -55,13 +55,13 @@ def main() -> None:
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}; expected some of {', '.join(PARTS)}")
     corpus = options.corpus.resolve() if options.corpus else corpus_at_hand()
-    results = io.read_json(RESULTS) if RESULTS.exists() else {}
+    results = artifacts.read_json(RESULTS) if RESULTS.exists() else {}
     for name in options.part or PARTS:
         with tempfile.TemporaryDirectory(prefix="ser-bench-") as scratch:
             found = PARTS[name](corpus, Path(scratch))
         results[name] = {"date": date.today().isoformat(), "machine": machine(), "found": found}
-        io.write_json(RESULTS, results)
-        io.write_bytes(ROOT / "benchmarks" / "results.md", report.page(results).encode())
+        artifacts.write_json(RESULTS, results)
+        artifacts.write_bytes(ROOT / "benchmarks" / "results.md", report.page(results).encode())
         print(f"{name}: measured, benchmarks/results.md", flush=True)
 
 

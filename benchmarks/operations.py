@@ -22,10 +22,11 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from benchmarks.timing import REPEATS, alternate, ratio
-from ser import augmentation, frame_features, mel, preprocessing
-from ser.preprocessing import FRAME_LENGTH, HOP_LENGTH
-from ser.stft import frame
-from stages.feature_rows import BLOCK
+from ser.audio import augmentation, preprocessing
+from ser.audio.preprocessing import FRAME_LENGTH, HOP_LENGTH
+from ser.audio.stft import frame
+from ser.features import frame_features, mel
+from stages.shared.rows import BLOCK
 
 PARAMS = yaml.safe_load(Path("params.yaml").read_text())
 RATE = PARAMS["preprocess"]["sample_rate"]

@@ -5,7 +5,7 @@ from itertools import pairwise
 from benchmarks.pipeline import COLD_CLIPS, GOAL_UAR, NAIVE_CLIPS
 from benchmarks.simulation import SHARD_ROWS
 from benchmarks.timing import REPEATS
-from ser.tables import markdown
+from studies.tables import markdown
 
 INTRODUCTION = f"""# Benchmarks
 

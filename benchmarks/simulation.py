@@ -18,10 +18,10 @@ import psutil
 
 from benchmarks.timing import REPEATS, alternate
 from benchmarks.workspace import Workspace
-from ser import io
-from ser.corpus import find_contradictions
+from ser import artifacts
+from ser.corpus.checks import find_contradictions
+from ser.corpus.partitions import divide
 from ser.parallel import SCHEDULER_VARIABLE, map_chunks
-from ser.partitions import divide
 
 CLIPS = 1_000_000
 SHARD_ROWS = 4096
@@ -32,7 +32,7 @@ def simulate(corpus: Path, scratch: Path) -> dict:
     """Seconds and bytes of each part at ``CLIPS`` clips."""
     workspace = Workspace(scratch / "index", {"corpus.dir": str(corpus)})
     workspace.stages("split")
-    index = io.read_parquet(workspace.folder / "data" / "clips.parquet")
+    index = artifacts.read_parquet(workspace.folder / "data" / "clips.parquet")
     workspace.remove()
     return {
         "clips": CLIPS,
@@ -62,8 +62,8 @@ def index_at(index: pd.DataFrame, scratch: Path) -> dict:
         found[f"{name}, seconds"] = time.perf_counter() - start
         return result
 
-    timed("write Parquet", lambda: io.write_parquet(path, table))
-    read = timed("read Parquet", lambda: io.read_parquet(path))
+    timed("write Parquet", lambda: artifacts.write_parquet(path, table))
+    read = timed("read Parquet", lambda: artifacts.read_parquet(path))
     rows = read[["file", "clip", "emotion", "fingerprint"]].to_dict("records")
     contradictions = timed("find contradictions", lambda: find_contradictions(rows))
     subsets = timed(
@@ -94,7 +94,7 @@ def reading(scratch: Path) -> dict:
     rng = np.random.default_rng(0)
     folder = scratch / "shards"
     folder.mkdir()
-    with io.array_writer(folder / "00000.npy", shape=shape, dtype=np.float16) as shard:
+    with artifacts.array_writer(folder / "00000.npy", shape=shape, dtype=np.float16) as shard:
         shard.append(rng.standard_normal(shape, dtype=np.float32))
     for number in range(1, shards):
         os.link(folder / "00000.npy", folder / f"{number:05d}.npy")
@@ -105,9 +105,9 @@ def reading(scratch: Path) -> dict:
     batches = [np.sort(rng.integers(0, CLIPS, BATCH)) for _ in range(BATCHES)]
 
     def open_shards() -> list[np.ndarray]:
-        return [io.open_array(folder / f"{number:05d}.npy") for number in range(shards)]
+        return [artifacts.open_array(folder / f"{number:05d}.npy") for number in range(shards)]
 
-    opened, large = open_shards(), io.open_array(scratch / "whole.npy")
+    opened, large = open_shards(), artifacts.open_array(scratch / "whole.npy")
 
     def from_shards() -> None:
         for rows in batches:
@@ -140,7 +140,7 @@ def funnel(scratch: Path) -> float:
     rows, rates = 128 * 100, []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        with io.array_writer(scratch / "funnel.npy", shape=(rows, 188, 110), dtype=np.float16) as artifact:
+        with artifacts.array_writer(scratch / "funnel.npy", shape=(rows, 188, 110), dtype=np.float16) as artifact:
             for chunk in map_chunks(rows_of_features, range(rows), chunk=128):
                 artifact.append(chunk)
         rates.append(rows * 188 * 110 * 2 / (time.perf_counter() - start))

@@ -7,7 +7,7 @@ Axes, everywhere in the project:
 - spectrograms  ``(clips, frames, mels)``
 - probabilities ``(clips, emotions)``, in the order of ``ser.emotions.EMOTIONS``
 
-Computation is in float32. Only ``ser.io`` touches the disk.
+Computation is in float32. Only ``ser.artifacts`` touches the disk.
 """
 
 import os

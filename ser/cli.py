@@ -107,10 +107,10 @@ def _add_predict(commands) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from ser import answer_formats as formats
-    from ser.bundle_card import caution
-    from ser.labels import LABELS
-    from ser.predict import STANDARD_INPUT, STATUS, find_recordings, recognize_files
+    from ser.answers import formats
+    from ser.answers.card import caution
+    from ser.answers.files import STANDARD_INPUT, STATUS, find_recordings, recognize_files
+    from ser.answers.labels import LABELS
 
     paths = find_recordings(options.paths)
     recognizer = open_recognizer(options.model)
@@ -156,7 +156,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 def _label_files(kind: str, paths: list[str]) -> dict[str, Path]:
     """Where the timeline of each recording is written: its name with another ending, in the current folder."""
-    from ser.labels import LABELS
+    from ser.answers.labels import LABELS
 
     named = {path: Path(Path(path).stem + LABELS[kind][0]) for path in paths if path != "-"}
     if len(set(named.values())) < len(named):
@@ -176,10 +176,10 @@ def _add_record(commands) -> None:
 
 
 def _record(options: argparse.Namespace) -> int:
-    from ser import answer_formats as formats
-    from ser.microphone import record
-    from ser.predict import STATUS, outcome_of
-    from ser.recognizer import SHORTEST_SECONDS
+    from ser.answers import formats
+    from ser.answers.files import STATUS, outcome_of
+    from ser.answers.recognizer import SHORTEST_SECONDS
+    from ser.audio.microphone import record
 
     if not SHORTEST_SECONDS <= options.seconds <= 600:
         raise InputError(f"--seconds is {options.seconds}: expected {SHORTEST_SECONDS} to 600.")
@@ -210,9 +210,9 @@ def _add_explain(commands) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from ser import io
-    from ser.explain import explain_recording
-    from ser.predict import recognize_source
+    from ser import artifacts
+    from ser.answers.explain import explain_recording
+    from ser.answers.files import recognize_source
 
     output = Path(options.output or f"{Path(options.file).stem}.png")
     if output.suffix.lower() != ".png":
@@ -224,7 +224,7 @@ def _explain(options: argparse.Namespace) -> int:
     recognizer = open_recognizer(options.model)
     found = recognize_source(recognizer, options.file)
     picture, line = explain_recording(recognizer, options.file, found, at_seconds=options.at)
-    io.write_bytes(output, picture)
+    artifacts.write_bytes(output, picture)
     print(f"{line}; {output}")
     return 0
 
@@ -286,7 +286,7 @@ def _add_info(commands) -> None:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from ser.bundle_card import card
+    from ser.answers.card import card
 
     about = open_bundle(options.model).about
     print(json.dumps(about, indent=1) if options.json else card(about))
@@ -294,7 +294,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _add_evaluate(commands) -> None:
-    from ser.corpora import FORMATS
+    from ser.corpus.formats import FORMATS
 
     command = commands.add_parser(
         "evaluate",
@@ -311,8 +311,8 @@ def _add_evaluate(commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from ser import io
-    from ser.evaluation import (
+    from ser import artifacts
+    from ser.answers.evaluation import (
         PREDICTION_COLUMNS,
         as_text,
         evaluate_corpus,
@@ -320,7 +320,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         list_corpus,
         prediction_rows,
     )
-    from ser.predict import recognize_files
+    from ser.answers.files import recognize_files
 
     listing = list_corpus(options.corpus, options.format)
     paths = list(listing.utterances)
@@ -330,7 +330,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     outcomes = list(with_progress(recognize_files(recognizer, paths), total=len(paths)))
     found = evaluate_corpus(listing, outcomes, heard=heard)
     if options.predictions:
-        io.write_csv(options.predictions, prediction_rows(listing, outcomes), columns=PREDICTION_COLUMNS)
+        artifacts.write_csv(options.predictions, prediction_rows(listing, outcomes), columns=PREDICTION_COLUMNS)
     print(json.dumps(found, indent=1) if options.json else as_text(found))
     return 0
 
@@ -364,21 +364,21 @@ def with_progress(outcomes: Iterator, *, total: int) -> Iterator:
 
 def open_bundle(path: str | None):
     """The bundle at a path, or the one in the package."""
-    from ser import io
-    from ser.bundle import unpack
+    from ser import artifacts
+    from ser.answers.bundle import unpack
 
     if path is None:
         return unpack(files("ser").joinpath("pretrained.zip").read_bytes(), name="the bundle of this package")
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file. 'dvc repro' writes a bundle to models/bundle.zip.")
-    return unpack(io.read_bytes(path), name=path)
+    return unpack(artifacts.read_bytes(path), name=path)
 
 
 def open_recognizer(path: str | None):
     """A recognizer with a bundle's networks; other package versions than the bundle's are said on standard error."""
-    from ser.bundle import other_versions
-    from ser.bundle_card import caution
-    from ser.recognizer import Recognizer
+    from ser.answers.bundle import other_versions
+    from ser.answers.card import caution
+    from ser.answers.recognizer import Recognizer
 
     bundle = open_bundle(path)
     differing = other_versions(bundle.about)

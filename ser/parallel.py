@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import ser
-from ser import io
+from ser import artifacts
 from ser.errors import InputError
 
 WORKERS_VARIABLE = "SER_WORKERS"  # how many threads; by default one a processor
@@ -148,8 +148,8 @@ def _described(folder: str) -> tuple[dict[str, str], bool]:
 
 def installation() -> dict[str, str]:
     """What decides the bytes of a feature: the code of ``ser`` and the versions of what it computes with."""
-    files = sorted(Path(ser.__file__).parent.glob("*.py"))
-    code = hashlib.sha256("".join(map(io.hash_file, files)).encode()).hexdigest()[:12]
+    files = sorted(Path(ser.__file__).parent.rglob("*.py"))
+    code = hashlib.sha256("".join(map(artifacts.hash_file, files)).encode()).hexdigest()[:12]
     return {"ser": code} | {package: version(package) for package in ("numpy", "scipy", "soundfile", "soxr")}
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ser import io
-from ser.augmentation import TRANSFORMS, altered_copies, draw_values
+from ser import artifacts
+from ser.audio.augmentation import TRANSFORMS, altered_copies, draw_values
 from ser.parallel import map_chunks
 from ser.params import load
 from ser.randomness import clip_rng
-from stages.console import progress, rate, run
+from stages.shared.console import progress, rate, run
 
 CHUNK = 16
 
@@ -19,23 +19,23 @@ CHUNK = 16
 def augment() -> str:
     start, params = time.perf_counter(), load()
     settings = params.augment
-    clips = io.read_parquet("data/clips.parquet", ["clip"])["clip"].to_numpy()
+    clips = artifacts.read_parquet("data/clips.parquet", ["clip"])["clip"].to_numpy()
     source = Path("data/signals.npy").absolute()  # the workers of a cluster may stand elsewhere
-    samples = io.open_array(source).shape[1]
+    samples = artifacts.open_array(source).shape[1]
 
     def compute(clips: list[tuple[int, str]]) -> list[tuple[np.ndarray, list[float]]]:
-        signals, altered = io.open_array(source), []
+        signals, altered = artifacts.open_array(source), []
         for row, clip in clips:
             signal = signals[row].astype(np.float32)
             rng = clip_rng(settings.seed, clip)
             drawn = draw_values(settings, rng)
             copies = altered_copies(signal, drawn, sample_rate=params.preprocess.sample_rate, rng=rng)
-            altered.append((io.narrow(copies), [drawn[name] for name in TRANSFORMS]))
+            altered.append((artifacts.narrow(copies), [drawn[name] for name in TRANSFORMS]))
         return altered
 
     total, values = len(TRANSFORMS) * len(clips), []
     chunks = map_chunks(compute, list(enumerate(clips)), chunk=CHUNK)
-    with io.array_writer("data/augmented.npy", shape=(total, samples), dtype=np.float16) as augmented:
+    with artifacts.array_writer("data/augmented.npy", shape=(total, samples), dtype=np.float16) as augmented:
         for chunk in progress(chunks, total=len(clips)):
             for copies, drawn in chunk:
                 augmented.append(copies)
@@ -46,7 +46,7 @@ def augment() -> str:
         "transform": np.tile(TRANSFORMS, len(clips)),
         "value": values,
     }
-    io.write_parquet("data/augmented.parquet", pd.DataFrame(table))
+    artifacts.write_parquet("data/augmented.parquet", pd.DataFrame(table))
     return f"{len(clips)} clips in, {total} copies out, {rate(len(clips), start)}"
 
 

@@ -7,14 +7,14 @@ from itertools import product
 import numpy as np
 import soundfile
 
-from ser import io
-from ser.corpus import SENTENCES
+from ser import artifacts
+from ser.corpus.crema_d import SENTENCES
+from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, imagined_votes, speak
 from ser.emotions import EMOTION_OF_CODE, EMOTION_OF_VOTE, EMOTIONS
 from ser.parallel import map_chunks
 from ser.params import load
 from ser.randomness import clip_rng
-from ser.synthesis import SAMPLE_RATE, draw_manner, draw_voice, imagined_votes, speak
-from stages.console import progress, rate, run
+from stages.shared.console import progress, rate, run
 
 FIRST_ACTOR, CHUNK = 1001, 24
 CODE_OF_EMOTION = {emotion: code for code, emotion in EMOTION_OF_CODE.items()}
@@ -44,7 +44,7 @@ def demo_corpus() -> str:
 
     for clips in progress(map_chunks(compute, names, chunk=CHUNK), total=len(names)):
         for clip, content in clips:
-            io.write_bytes(f"data/demo/AudioWAV/{clip}.wav", content)
+            artifacts.write_bytes(f"data/demo/AudioWAV/{clip}.wav", content)
     write_tables(actors, names, settings.seed)
     return f"{len(names)} synthetic clips of {len(actors)} actors out, {rate(len(names), start)}"
 
@@ -73,7 +73,7 @@ def write_tables(actors: dict, names: list[tuple], seed: int) -> None:
         }
         for actor, voice in actors.items()
     ]
-    io.write_csv("data/demo/VideoDemographics.csv", people, columns=list(people[0]))
+    artifacts.write_csv("data/demo/VideoDemographics.csv", people, columns=list(people[0]))
     code = {emotion: letter for letter, emotion in EMOTION_OF_VOTE.items()}
     rows = []
     for number, (actor, sentence, emotion) in enumerate(names):
@@ -81,7 +81,7 @@ def write_tables(actors: dict, names: list[tuple], seed: int) -> None:
         votes = imagined_votes(emotion, clip_rng(seed, f"votes {clip}"))
         counts = {code[name]: int(count) for name, count in zip(EMOTIONS, votes, strict=True)}
         rows.append({"": 100001 + number, **counts, "fileName": clip, "numResponses": int(votes.sum())})
-    io.write_csv("data/demo/processedResults/tabulatedVotes.csv", rows, columns=list(rows[0]))
+    artifacts.write_csv("data/demo/processedResults/tabulatedVotes.csv", rows, columns=list(rows[0]))
 
 
 if __name__ == "__main__":

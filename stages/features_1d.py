@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from ser.frame_features import frame_features
+from ser.features.frame_features import frame_features
 from ser.params import load
-from stages.console import run
-from stages.feature_rows import write_features
+from stages.shared.console import run
+from stages.shared.rows import write_features
 
 
 def features_1d() -> str:

@@ -5,20 +5,21 @@ import io as streams
 import numpy as np
 import soundfile
 
-from ser import charts, io, tables
-from ser import report as sections
+from ser import artifacts
+from ser.answers.bundle import unpack
+from ser.answers.importance import family_importance
+from ser.answers.occlusion import occlusion_map
+from ser.answers.recognizer import Recognizer
 from ser.audio.reading import read_audio
-from ser.bundle import unpack
-from ser.calibration import temper
-from ser.corpora import FORMATS
+from ser.corpus.formats import FORMATS
+from ser.corpus.partitions import SUBSETS
 from ser.emotions import EMOTIONS
-from ser.importance import family_importance
-from ser.occlusion import occlusion_map
 from ser.params import load
-from ser.partitions import SUBSETS
-from ser.recognizer import Recognizer
-from ser.scores import confusion
-from stages.console import run
+from ser.scoring import charts
+from ser.scoring import page as sections
+from ser.scoring.calibration import temper
+from ser.scoring.scores import confusion
+from stages.shared.console import run
 
 CLASSIFIERS = ("cnn1d", "cnn2d", "fusion")
 WRONG_CLIPS = 20
@@ -27,9 +28,12 @@ SALIENCY_CLIPS = 4  # of each emotion
 
 def report() -> str:
     params = load()
-    clips, predictions = io.read_parquet("data/clips.parquet"), io.read_parquet("data/predictions.parquet")
-    metrics = {name: io.read_json(f"metrics/{name}.json") for name in (*CLASSIFIERS, "baseline")}
-    bundle = unpack(io.read_bytes("models/bundle.zip"), name="models/bundle.zip")
+    clips, predictions = (
+        artifacts.read_parquet("data/clips.parquet"),
+        artifacts.read_parquet("data/predictions.parquet"),
+    )
+    metrics = {name: artifacts.read_json(f"metrics/{name}.json") for name in (*CLASSIFIERS, "baseline")}
+    bundle = unpack(artifacts.read_bytes("models/bundle.zip"), name="models/bundle.zip")
     rows = np.flatnonzero(predictions["subset"] == "test")
     given = {
         name: predictions[[f"{name}_{emotion}" for emotion in EMOTIONS]].to_numpy(np.float32)[rows]
@@ -39,7 +43,7 @@ def report() -> str:
     actors = clips["actor"].to_numpy()[rows]
     votes = clips[[f"votes_{emotion}" for emotion in EMOTIONS]].to_numpy()[rows]
     decided = {name: probabilities.argmax(axis=1) for name, probabilities in given.items()}
-    calibration, coverage = metrics["fusion"]["calibration"], io.read_csv("metrics/coverage.csv")
+    calibration, coverage = metrics["fusion"]["calibration"], artifacts.read_csv("metrics/coverage.csv")
     curve = [{key: float(value) for key, value in row.items()} for row in coverage]
     settings = params.evaluate
     recall = sections.recall_section(
@@ -55,21 +59,20 @@ def report() -> str:
     content = {
         "Scores": sections.scores_section(metrics),
         "Learning curves": sections.curves_section(
-            {n: io.read_csv(f"metrics/{n}_history.csv") for n in CLASSIFIERS[:2]}
+            {n: artifacts.read_csv(f"metrics/{n}_history.csv") for n in CLASSIFIERS[:2]}
         ),
         "Confusion": sections.confusion_section({name: confusion(actual, own) for name, own in decided.items()}),
         "Recall": recall,
-        "Groups": sections.groups_section(io.read_csv("metrics/groups.csv")),
+        "Groups": sections.groups_section(artifacts.read_csv("metrics/groups.csv")),
         "Calibration": sections.calibration_section(given["fusion"], actual, calibration, curve),
         "What the 1D network rests on": importance,
         "What the 2D network looks at": saliency,
         "Confidently wrong": sections.wrong_section(wrong),
-        "Ablation on CREMA-D": ablation_section(),
-        "Data": sections.data_section(bundle.about["corpus"], subsets, io.read_csv("data/rejected.csv")),
+        "Data": sections.data_section(bundle.about["corpus"], subsets, artifacts.read_csv("data/rejected.csv")),
         "Model card": sections.MODEL_CARD,
     }
     html = sections.page(f"Speech emotion recognition: {bundle.about['corpus']['name'].split(' (')[0]}", content)
-    io.write_bytes("metrics/report.html", html.encode())
+    artifacts.write_bytes("metrics/report.html", html.encode())
     return f"{len(content)} sections, metrics/report.html of {len(html) / 1e6:.1f} MB"
 
 
@@ -79,7 +82,7 @@ def inside(bundle, rows: np.ndarray, actual: np.ndarray, seed: int) -> tuple[str
         note = "<p>Not drawn: these networks read features that are normalised by speaker.</p>"
         return note, note
     recognizer = Recognizer(bundle, threads=0)
-    frames, mels = io.open_array("data/features_1d.npy"), io.open_array("data/spectrograms.npy")
+    frames, mels = artifacts.open_array("data/features_1d.npy"), artifacts.open_array("data/spectrograms.npy")
     falls = family_importance(recognizer, frames[rows], actual, rng=np.random.default_rng(seed))
     bars = charts.bars({name.replace("_", " "): fall for name, fall in falls.items()}, x="fall of the test UAR")
     maps = {}
@@ -101,7 +104,7 @@ def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]
     confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != actual)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG_CLIPS]
-    folder = io.location(corpus.dir) / FORMATS[corpus.format].audio_folder
+    folder = artifacts.location(corpus.dir) / FORMATS[corpus.format].audio_folder
     found = []
     for place in chosen:
         heard = {EMOTIONS[i]: int(votes[place, i]) for i in np.argsort(-votes[place], kind="stable") if votes[place, i]}
@@ -119,13 +122,6 @@ def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]
             }
         )
     return found
-
-
-def ablation_section() -> str:
-    """What each step adds or costs, on CREMA-D."""
-    ablation = io.read_json("results/crema-d/ablation.json")
-    header, rows = tables.ablation_rows(ablation)
-    return f"<p>{tables.ablation_note(ablation)}</p>{sections.table(header, rows)}"
 
 
 if __name__ == "__main__":

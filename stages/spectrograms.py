@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 
-from ser import io
+from ser import artifacts
 from ser.emotions import EMOTIONS
-from ser.mel import log_mel
+from ser.features.mel import log_mel
+from ser.features.pictures import draw_spectrogram
 from ser.params import load
-from ser.pictures import draw_spectrogram
-from stages.console import run
-from stages.feature_rows import write_features
+from stages.shared.console import run
+from stages.shared.rows import write_features
 
 
 def spectrograms() -> str:
@@ -18,7 +18,10 @@ def spectrograms() -> str:
     settings = params.spectrograms.model_dump()
     compute = partial(log_mel, sample_rate=params.preprocess.sample_rate, **settings)
     done = write_features("data/spectrograms.npy", compute)
-    clips, rows = io.read_parquet("data/clips.parquet", ["clip", "emotion"]), io.open_array("data/spectrograms.npy")
+    clips, rows = (
+        artifacts.read_parquet("data/clips.parquet", ["clip", "emotion"]),
+        artifacts.open_array("data/spectrograms.npy"),
+    )
     for emotion in (emotion for emotion in EMOTIONS if (clips["emotion"] == emotion).any()):
         row = int(np.argmax(clips["emotion"] == emotion))
         picture = draw_spectrogram(
@@ -26,7 +29,7 @@ def spectrograms() -> str:
             title=f"{emotion}: {clips['clip'][row]}",
             hop_seconds=params.spectrograms.hop_length / params.preprocess.sample_rate,
         )
-        io.write_bytes(f"metrics/spectrograms/{emotion}.png", picture)
+        artifacts.write_bytes(f"metrics/spectrograms/{emotion}.png", picture)
     return done
 
 

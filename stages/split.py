@@ -6,43 +6,48 @@ from pathlib import Path
 
 import pandas as pd
 
-from ser import corpora, corpus, io
+from ser import artifacts
 from ser.audio.reading import AUDIO_SUFFIXES, read_audio
+from ser.corpus.checks import check_samples, find_contradictions, fingerprint
+from ser.corpus.clips import OtherEmotion, Utterance
+from ser.corpus.crema_d import demographics, listener_votes
+from ser.corpus.formats import FORMATS
+from ser.corpus.leaks import check_split
+from ser.corpus.partitions import divide
+from ser.corpus.table import TABLE, table_parser, table_path
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
-from ser.leaks import check_split
 from ser.parallel import map_chunks
 from ser.params import load
-from ser.partitions import divide
-from stages.console import progress, rate, run
+from stages.shared.console import progress, rate, run
 
 CHUNK = 64
 
 
 def split() -> str:
     start, params = time.perf_counter(), load()
-    folder, layout = io.location(params.corpus.dir), corpora.FORMATS[params.corpus.format]
+    folder, layout = artifacts.location(params.corpus.dir), FORMATS[params.corpus.format]
     audio = folder / layout.audio_folder
     if layout.parse is None:
-        rows = io.read_csv(folder / corpora.TABLE)
-        parse, names = corpora.table_parser(rows), sorted(corpora.table_path(row) for row in rows)
+        rows = artifacts.read_csv(folder / TABLE)
+        parse, names = table_parser(rows), sorted(table_path(row) for row in rows)
     else:
         parse, names = layout.parse, list_files(audio) if layout.audio_folder else list_tree(audio)
-    votes = optional_table(folder / "processedResults" / "tabulatedVotes.csv", corpus.listener_votes)
-    actors = optional_table(folder / "VideoDemographics.csv", corpus.demographics)
+    votes = optional_table(folder / "processedResults" / "tabulatedVotes.csv", listener_votes)
+    actors = optional_table(folder / "VideoDemographics.csv", demographics)
 
-    def check(named: list[tuple[str, corpora.Utterance]]) -> list[dict]:
+    def check(named: list[tuple[str, Utterance]]) -> list[dict]:
         return [examine(audio, file, utterance, params.corpus) for file, utterance in named]
 
     named, checked = read_names(names, parse)
     for rows in progress(map_chunks(check, named, chunk=CHUNK), total=len(named)):
         checked += rows
     found = [row for row in checked if "reason" not in row]
-    twins = corpus.find_contradictions(found)
+    twins = find_contradictions(found)
     rejected = [row for row in checked if "reason" in row]
     rejected += [{"file": row["file"], "reason": twins[row["file"]]} for row in found if row["file"] in twins]
     clips = [row for row in found if row["file"] not in twins]
-    io.write_csv("data/rejected.csv", sorted(rejected, key=lambda row: row["file"]), columns=["file", "reason"])
+    artifacts.write_csv("data/rejected.csv", sorted(rejected, key=lambda row: row["file"]), columns=["file", "reason"])
     refuse_if_too_many(rejected, len(names), params.corpus.max_rejected_fraction)
 
     for row in clips:
@@ -51,8 +56,8 @@ def split() -> str:
         row |= dict(zip((f"votes_{e}" for e in EMOTIONS), votes.get(row["clip"], [0] * len(EMOTIONS)), strict=True))
     table = pd.DataFrame(clips).astype({"age": "Int64"})
     subsets = divide_index(table, params.split)
-    io.write_parquet("data/clips.parquet", table)
-    io.write_parquet("data/split.parquet", pd.DataFrame({"clip": table["clip"], "subset": subsets}))
+    artifacts.write_parquet("data/clips.parquet", table)
+    artifacts.write_parquet("data/split.parquet", pd.DataFrame({"clip": table["clip"], "subset": subsets}))
     listed = f" of {len(votes)} that tabulatedVotes.csv lists" if len(votes) > len(names) else ""
     shares = ", ".join(f"{subsets.count(name)} {name}" for name in ("train", "validation", "test"))
     return (
@@ -96,12 +101,12 @@ def list_files(folder: Path) -> list[str]:
 
 def optional_table(path: Path, parse) -> dict:
     """What ``parse`` makes of a table of the corpus; empty where the corpus has none."""
-    return parse(io.read_csv(path)) if path.exists() else {}
+    return parse(artifacts.read_csv(path)) if path.exists() else {}
 
 
 def list_tree(folder: Path) -> list[str]:
     """Recordings below the folder, by their paths relative to it."""
-    names = [path.relative_to(folder).as_posix() for path in io.find_files(folder, AUDIO_SUFFIXES)]
+    names = [path.relative_to(folder).as_posix() for path in artifacts.find_files(folder, AUDIO_SUFFIXES)]
     if not names:
         raise InputError(
             f"{folder}: no such folder, or no recording below it. corpus.dir must hold the corpus that "
@@ -110,9 +115,7 @@ def list_tree(folder: Path) -> list[str]:
     return names
 
 
-def read_names(
-    files: list[str], parse: Callable[[str], corpora.Utterance]
-) -> tuple[list[tuple[str, corpora.Utterance]], list[dict]]:
+def read_names(files: list[str], parse: Callable[[str], Utterance]) -> tuple[list[tuple[str, Utterance]], list[dict]]:
     """What the names of the files say; and the files of whose names nothing can be made, with the reason."""
     named, refused = [], []
     for file in files:
@@ -120,19 +123,19 @@ def read_names(
             if Path(file).suffix.lower() not in AUDIO_SUFFIXES:
                 raise InputError(f"no clip by its name: expected one of {' '.join(AUDIO_SUFFIXES)}")
             named.append((file, parse(file)))
-        except corpora.OtherEmotion as error:
+        except OtherEmotion as error:
             refused.append({"file": file, "reason": f"left out: {error}"})
         except InputError as error:
             refused.append({"file": file, "reason": str(error)})
     return named, refused
 
 
-def examine(folder: Path, file: str, utterance: corpora.Utterance, limits) -> dict:
+def examine(folder: Path, file: str, utterance: Utterance, limits) -> dict:
     """A row of the index, or the file and the reason why its sound is rejected."""
     path = folder / file
     try:
         samples, sample_rate = read_audio(path)
-        corpus.check_samples(
+        check_samples(
             samples,
             sample_rate,
             min_duration_seconds=limits.min_duration_seconds,
@@ -145,7 +148,7 @@ def examine(folder: Path, file: str, utterance: corpora.Utterance, limits) -> di
         "sample_rate": sample_rate,
         "channels": samples.shape[1],
         "duration_seconds": round(len(samples) / sample_rate, 4),
-        "fingerprint": corpus.fingerprint(samples, sample_rate),
+        "fingerprint": fingerprint(samples, sample_rate),
         "sex": utterance.sex,
     }
 

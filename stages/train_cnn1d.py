@@ -1,7 +1,7 @@
 """Train the 1D network."""
 
-from stages.console import run
-from stages.network import train_stage
+from stages.shared.console import run
+from stages.shared.training import train_stage
 
 
 def train_cnn1d() -> str:

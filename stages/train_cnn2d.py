@@ -1,7 +1,7 @@
 """Train the 2D network."""
 
-from stages.console import run
-from stages.network import train_stage
+from stages.shared.console import run
+from stages.shared.training import train_stage
 
 
 def train_cnn2d() -> str:

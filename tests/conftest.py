@@ -89,7 +89,17 @@ class Project:
 
     def __init__(self, folder: Path, changes: dict):
         self.folder = folder
-        copied = ("ser", "stages", "results", "dvc.yaml", "params.yaml", ".gitignore", ".dvc/config", ".dvcignore")
+        copied = (
+            "ser",
+            "stages",
+            "studies",
+            "results",
+            "dvc.yaml",
+            "params.yaml",
+            ".gitignore",
+            ".dvc/config",
+            ".dvcignore",
+        )
         for name in copied:
             source, target = ROOT / name, folder / name
             target.parent.mkdir(parents=True, exist_ok=True)

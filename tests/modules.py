@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("ser", "stages")
+PACKAGES = ("ser", "stages", "studies")
 
 
 def file_of(module: str) -> Path | None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from ser import io
-from stages import ablate
+from ser import artifacts
+from studies import ablate
 
 ACTUAL = np.tile(np.arange(6), 40)
 ACTORS = np.repeat(np.arange(1001, 1011), 24)
@@ -41,13 +41,13 @@ def trained(monkeypatch, tmp_path) -> list[list[str]]:
 def ablation(monkeypatch, *rows: str) -> dict[str, dict]:
     monkeypatch.setattr(sys, "argv", ["ablate", *(argument for row in rows for argument in ("--row", row))])
     ablate.ablate()
-    return {row["row"]: row for row in io.read_json(ablate.RESULTS)["rows"]}
+    return {row["row"]: row for row in artifacts.read_json(ablate.RESULTS)["rows"]}
 
 
 def test_every_row_stands_against_the_defaults_and_the_workspace_ends_as_it_was(monkeypatch, trained, tmp_path):
     table = ablation(monkeypatch)
     assert list(table) == list(ablate.ROWS)
-    assert io.read_json(ablate.RESULTS)["about"]["seed"] == 0
+    assert artifacts.read_json(ablate.RESULTS)["about"]["seed"] == 0
     assert trained == [[*ablate.SHORT, *settings] for settings in ablate.ROWS.values()]
     for row in table.values():
         difference = row["uar"] - table["defaults"]["uar"]
@@ -67,9 +67,9 @@ def test_a_row_alone_keeps_the_others_in_their_order(monkeypatch, trained):
 
 def test_rows_of_other_code_or_data_are_not_kept_beside_new_ones(monkeypatch, trained):
     ablation(monkeypatch, "soft labels")
-    table = io.read_json(ablate.RESULTS)
+    table = artifacts.read_json(ablate.RESULTS)
     table["rows"][0]["uar"] = 0.9
-    io.write_json(ablate.RESULTS, table)
+    artifacts.write_json(ablate.RESULTS, table)
     with pytest.raises(ablate.InputError, match=r"its defaults score 0\.9, now .*leave out --row"):
         ablation(monkeypatch, "no mixup")
-    assert io.read_json(ablate.RESULTS) == table
+    assert artifacts.read_json(ablate.RESULTS) == table

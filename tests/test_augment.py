@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from conftest import ROOT, SAMPLE_RATE, real_clips, sine
 
+from ser.audio.augmentation import altered_copies, draw_values, noise, pitch, shift
 from ser.audio.reading import read_audio
-from ser.augmentation import altered_copies, draw_values, noise, pitch, shift
 from ser.params import load
 from ser.randomness import clip_rng
 

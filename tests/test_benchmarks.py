@@ -7,14 +7,14 @@ import pytest
 from conftest import ROOT, get_param
 
 from benchmarks import naive, pipeline, report, timing, workspace
-from ser import io
+from ser import artifacts
 
 CLIPS = 4
 
 
 def test_the_page_is_written_from_the_results():
     page = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
-    assert page == report.page(io.read_json(ROOT / "benchmarks" / "results.json"))
+    assert page == report.page(artifacts.read_json(ROOT / "benchmarks" / "results.json"))
 
 
 def test_candidates_take_turns_and_are_compared_round_by_round():
@@ -35,7 +35,7 @@ def test_the_naive_script_computes_what_the_stages_compute(finished, tmp_path, m
     naive.main(few.parent, tmp_path / "out", "pyin")
 
     def both(name: str) -> tuple[np.ndarray, np.ndarray]:
-        own, other = (io.open_array(folder / name) for folder in (finished.folder / "data", tmp_path / "out"))
+        own, other = (artifacts.open_array(folder / name) for folder in (finished.folder / "data", tmp_path / "out"))
         assert own.shape[1:-1] == other.shape[1:-1]
         return own[:CLIPS].astype(np.float32), other[:CLIPS].astype(np.float32)
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from ser.calibration import answered, coverage_curve, fit_temperature, temper
-from ser.scores import calibration_error
+from ser.scoring.calibration import answered, coverage_curve, fit_temperature, temper
+from ser.scoring.scores import calibration_error
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, Project, free_port
 
-from ser import io, parallel
+from ser import artifacts, parallel
 from ser.errors import InputError
 from ser.parallel import SCHEDULER_VARIABLE, map_chunks
 
@@ -120,11 +120,11 @@ def refuse(numbers: range) -> None:
 @pytest.mark.pipeline
 def test_artifacts_are_the_same_bytes_and_nothing_reruns(copied: Project, cluster):
     data = copied.folder / "data"
-    local = {name: io.hash_file(data / name) for name in ARTIFACTS}
+    local = {name: artifacts.hash_file(data / name) for name in ARTIFACTS}
     for name in FEATURE_STAGES:
         done = copied.stage(name)
         assert done.returncode == 0, done.stderr
-    assert {name: io.hash_file(data / name) for name in ARTIFACTS} == local
+    assert {name: artifacts.hash_file(data / name) for name in ARTIFACTS} == local
     assert copied.repro() == []
 
 
@@ -145,7 +145,7 @@ def test_a_lost_scheduler_is_a_clear_error_with_nothing_half_written(mortal_clus
     target = tmp_path / "out" / "rows.npy"
 
     def write() -> None:
-        with io.array_writer(target, shape=(80,), dtype=np.int64) as rows:
+        with artifacts.array_writer(target, shape=(80,), dtype=np.int64) as rows:
             for number, chunk in enumerate(mapped(slow_square, 80)):
                 rows.append(chunk)
                 if number == 5:

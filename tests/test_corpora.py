@@ -7,11 +7,15 @@ import pytest
 import soundfile
 from conftest import set_params
 
-from ser import cli, io
+from ser import artifacts, cli
+from ser.answers.evaluation import heard_before
 from ser.audio.reading import read_audio
-from ser.corpora import OtherEmotion, parse_emodb, parse_ravdess, parse_tess, table_parser
+from ser.corpus.clips import OtherEmotion
+from ser.corpus.emodb import parse_emodb
+from ser.corpus.ravdess import parse_ravdess
+from ser.corpus.table import table_parser
+from ser.corpus.tess import parse_tess
 from ser.errors import InputError
-from ser.evaluation import heard_before
 from stages.split import refuse_if_too_many
 
 
@@ -126,13 +130,13 @@ def test_the_pipeline_indexes_another_corpus(copied):
     for stage in ("split", "preprocess"):
         done = copied.stage(stage)
         assert done.returncode == 0, done.stderr
-    index = io.read_parquet(copied.folder / "data" / "clips.parquet")
+    index = artifacts.read_parquet(copied.folder / "data" / "clips.parquet")
     with open(copied.folder / "data" / "rejected.csv", encoding="utf-8") as file:
         reasons = [row["reason"] for row in csv.DictReader(file)]
     assert len(index) == clips
     assert set(index["sex"]) == {"male", "female"}
     assert sorted(reason.split("'")[1] for reason in reasons) == ["calm", "surprised"]
-    assert len(io.open_array(copied.folder / "data" / "signals.npy")) == clips
+    assert len(artifacts.open_array(copied.folder / "data" / "signals.npy")) == clips
 
 
 @pytest.mark.pipeline

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from conftest import ROOT, set_params
 
-from ser import io, tables
-from ser.answers import Answer, average_seeds, fuse, pool_tests
-from ser.devices import gpus
+from ser import artifacts
+from ser.corpus.partitions import published_partition
 from ser.errors import InputError
 from ser.params import load
-from ser.partitions import published_partition
-from ser.studies import STUDIES, runs_of
-from ser.summary import SCORES, SELECTION_ACTORS, score_pooled, summarise
-from stages import cross_validate
-from stages.results import PAGES, fill
+from ser.scoring.tables import scores_page
+from ser.training.devices import gpus
+from studies import cross_validate, tables
+from studies.pages import PAGES, fill
+from studies.plan import STUDIES, runs_of
+from studies.pooling import Answer, average_seeds, fuse, pool_tests
+from studies.summary import SCORES, SELECTION_ACTORS, score_pooled, summarise
 
 
 def metrics(uar: float, *, fold: int = 1, seed: int = 0) -> dict:
@@ -150,7 +151,7 @@ def test_scores_at_a_glance_are_those_of_the_metrics(pooled):
         | dict.fromkeys(("train", "validation", "test"), found[name])
         for name in ("cnn1d", "fusion")
     }
-    lines = tables.scores_page(rows).splitlines()
+    lines = scores_page(rows).splitlines()
     assert lines[0] == "data/demo (synthetic), division speaker, speakers: no information"
     assert len({len(line) for line in lines[2:]}) == 1  # columns stand below each other
     assert lines[4].split("|")[4].strip() == f"{found['cnn1d']['uar']:.3f}"
@@ -175,9 +176,9 @@ def test_pages_show_what_the_results_and_the_bundle_hold(monkeypatch, page):
 @pytest.mark.pipeline
 def test_a_study_is_trained_once_and_summarised(copied):
     """The leaking study is the cheapest: it has one division, which any corpus can fill."""
-    command = (sys.executable, "-m", "stages.cross_validate", "--study", "clip")
+    command = (sys.executable, "-m", "studies.cross_validate", "--study", "clip")
     assert "3 runs trained, 0 taken" in copied.run(*command).stdout
-    study = io.read_json(copied.folder / "results" / "crema-d" / "clip.json")
+    study = artifacts.read_json(copied.folder / "results" / "crema-d" / "clip.json")
     assert study["classifiers"]["fusion"]["trainings"][0]["terms"]["protocol"] == "clip, leaks actors"
     mean = study["classifiers"]["cnn1d"]["mean"]["test"]["accuracy"]
     assert mean == study["classifiers"]["cnn1d"]["trainings"][0]["test"]["accuracy"]

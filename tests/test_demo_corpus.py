@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from conftest import SAMPLE_RATE
 
-from ser.corpus import SENTENCES
+from ser.corpus.crema_d import SENTENCES
+from ser.corpus.demo import MANNERS, draw_manner, draw_voice, imagined_votes, sentence_sounds, speak
 from ser.emotions import EMOTIONS
-from ser.frame_features import fundamental_frequency
+from ser.features.frame_features import fundamental_frequency
 from ser.randomness import clip_rng
-from ser.synthesis import MANNERS, draw_manner, draw_voice, imagined_votes, sentence_sounds, speak
 
 
 def utterances(emotion: str, sex: str = "female", count: int = 8) -> list[np.ndarray]:

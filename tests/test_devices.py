@@ -13,7 +13,7 @@ import keras, numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from ser import devices
+from ser.training import devices
 rng = np.random.default_rng(0)
 """
 
@@ -72,8 +72,8 @@ def test_the_whole_training_runs_on_two_devices():
     printed = run_on_two_devices("""
 from test_networks import tiny_params
 from test_train_cnn1d import separable_experiment
-from ser.experiment import predict, train
-from ser.training import Progress
+from ser.training.train import predict, train
+from ser.training.fit import Progress
 features, clips = separable_experiment()
 params = tiny_params({"train_cnn1d.epochs": 2})
 devices.gpus = lambda: ["CPU:0", "CPU:1"]
@@ -88,7 +88,7 @@ print(len(history), precisions, probabilities.shape, np.isfinite(probabilities).
 
 
 def test_precision_is_a_matter_of_the_machine(monkeypatch):
-    from ser import devices
+    from ser.training import devices
 
     monkeypatch.delenv("SER_PRECISION", raising=False)
     monkeypatch.setattr(devices, "gpus", list)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
 
-from ser.baseline import build_baseline, functionals
 from ser.emotions import EMOTIONS
-from ser.metrics import age_band
-from ser.scores import (
+from ser.networks.baseline import build_baseline, functionals
+from ser.scoring.metrics import age_band
+from ser.scoring.scores import (
     accuracy,
     actor_confusions,
     bootstrap,

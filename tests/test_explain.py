@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from ser import cli
-from ser.occlusion import PATCH_FRAMES, PATCH_MELS, occlusion_map
+from ser.answers.occlusion import PATCH_FRAMES, PATCH_MELS, occlusion_map
 
 
 class Looker:

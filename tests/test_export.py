@@ -14,15 +14,15 @@ import pytest
 from conftest import sine
 from soundfile import write
 
-from ser import cli, io
-from ser import recognizer as recognizer_module
+from ser import artifacts, cli
+from ser.answers import recognizer as recognizer_module
+from ser.answers.bundle import Bundle, other_versions, pack, unpack
+from ser.answers.card import card
+from ser.answers.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
 from ser.audio.reading import read_audio
-from ser.bundle import Bundle, other_versions, pack, unpack
-from ser.bundle_card import card
-from ser.corpora import DEMO
+from ser.corpus.formats import DEMO
 from ser.emotions import EMOTIONS
 from ser.errors import InputError, NoAnswer
-from ser.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
 
 SHIPPED = unpack(files("ser").joinpath("pretrained.zip").read_bytes(), name="b")
 ADDED = ("format", "format_version", "emotions", "networks", "hash")  # by pack
@@ -234,10 +234,10 @@ def test_another_version_of_a_computing_package_is_said():
 @pytest.mark.pipeline
 def test_the_bundle_answers_what_evaluate_wrote(finished):
     """From the recording through ONNX Runtime, for every test clip, each network and the calibrated answer."""
-    predictions = io.read_parquet(finished.folder / "data" / "predictions.parquet")
+    predictions = artifacts.read_parquet(finished.folder / "data" / "predictions.parquet")
     bundle = unpack((finished.folder / "models" / "bundle.zip").read_bytes(), name="b")
     recognizer = Recognizer(bundle)
-    files = io.read_parquet(finished.folder / "data" / "clips.parquet")["file"]
+    files = artifacts.read_parquet(finished.folder / "data" / "clips.parquet")["file"]
     tested = predictions.index[predictions["subset"] == "test"]
     assert len(tested) >= 12
     for row in tested:
@@ -247,7 +247,7 @@ def test_the_bundle_answers_what_evaluate_wrote(finished):
         for name, given in (found.networks | {"calibrated": found.probabilities}).items():
             written = predictions.loc[row, [f"{name}_{emotion}" for emotion in EMOTIONS]].astype(float)
             np.testing.assert_allclose(given, written, atol=1e-4)
-    assert bundle.about["metrics"]["fusion"] == io.read_json(finished.folder / "metrics" / "fusion.json")
+    assert bundle.about["metrics"]["fusion"] == artifacts.read_json(finished.folder / "metrics" / "fusion.json")
 
 
 @pytest.mark.pipeline

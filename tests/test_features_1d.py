@@ -4,7 +4,7 @@ import pytest
 from conftest import SAMPLE_RATE, sine
 
 from ser.errors import InputError
-from ser.frame_features import (
+from ser.features.frame_features import (
     FAMILIES,
     energy,
     entropy_of_energy,

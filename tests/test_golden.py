@@ -14,7 +14,7 @@ from ser.cli import open_recognizer
 GOLDEN = json.loads((Path(__file__).parent / "golden_answers.json").read_text())
 
 
-@pytest.mark.parametrize(("seed", "name"), enumerate(EXAMPLES))
+@pytest.mark.parametrize(("seed", "name"), list(enumerate(EXAMPLES)))
 def test_the_shipped_networks_answer_as_when_they_were_packed(seed, name):
     voice = streams.BytesIO(_voice(name, EXAMPLES[name], seed))
     samples, sample_rate = soundfile.read(voice, dtype="float32", always_2d=True)

@@ -9,24 +9,24 @@ import pytest
 import soundfile
 from conftest import sine
 
-from ser import io
+from ser import artifacts
 from ser.audio.reading import read_audio
-from ser.corpus import check_samples, fingerprint
+from ser.corpus.checks import check_samples, fingerprint
 from ser.errors import InputError
 
 
 def test_an_array_written_in_blocks_is_the_array(tmp_path, rng):
     rows = rng.standard_normal((10, 3, 2)).astype(np.float32)
-    with io.array_writer(tmp_path / "a.npy", shape=rows.shape, dtype=np.float16) as writer:
+    with artifacts.array_writer(tmp_path / "a.npy", shape=rows.shape, dtype=np.float16) as writer:
         writer.append(rows[:4])
         writer.append(rows[4:])
-    np.testing.assert_array_equal(io.open_array(tmp_path / "a.npy"), rows.astype(np.float16))
+    np.testing.assert_array_equal(artifacts.open_array(tmp_path / "a.npy"), rows.astype(np.float16))
 
 
 def test_too_few_rows_leave_no_file(tmp_path):
     with (
         pytest.raises(ValueError, match="1 rows were written of 2"),
-        io.array_writer(tmp_path / "a.npy", shape=(2, 3), dtype=np.float32) as writer,
+        artifacts.array_writer(tmp_path / "a.npy", shape=(2, 3), dtype=np.float32) as writer,
     ):
         writer.append(np.zeros((1, 3)))
     assert list(tmp_path.iterdir()) == []
@@ -35,7 +35,7 @@ def test_too_few_rows_leave_no_file(tmp_path):
 def test_values_too_large_for_the_file_raise(tmp_path):
     with (
         pytest.raises(InputError, match=r"value of 1e\+06 cannot be stored as float16, whose largest is 65504"),
-        io.array_writer(tmp_path / "a.npy", shape=(1, 1), dtype=np.float16) as writer,
+        artifacts.array_writer(tmp_path / "a.npy", shape=(1, 1), dtype=np.float16) as writer,
     ):
         writer.append(np.full((1, 1), 1e6, np.float32))
 
@@ -45,10 +45,10 @@ def test_a_full_disk_raises_and_leaves_the_old_file(tmp_path):
     (tmp_path / "a.npy").write_bytes(b"old")
     script = (
         "import resource, signal, sys, numpy as np\n"
-        "from ser import io\n"
+        "from ser import artifacts\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))\n"
-        "with io.array_writer(sys.argv[1], shape=(1000, 1000), dtype=np.float32) as writer:\n"
+        "with artifacts.array_writer(sys.argv[1], shape=(1000, 1000), dtype=np.float32) as writer:\n"
         "    for _ in range(10):\n"
         "        writer.append(np.zeros((100, 1000), np.float32))\n"
     )
@@ -61,15 +61,15 @@ def test_a_full_disk_raises_and_leaves_the_old_file(tmp_path):
 
 def test_equal_tables_give_equal_bytes(tmp_path):
     table = pd.DataFrame({"clip": ["a", "b"], "age": pd.array([1, None], "Int64")})
-    io.write_parquet(tmp_path / "a.parquet", table)
-    io.write_parquet(tmp_path / "b.parquet", table.copy())
+    artifacts.write_parquet(tmp_path / "a.parquet", table)
+    artifacts.write_parquet(tmp_path / "b.parquet", table.copy())
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
-    pd.testing.assert_frame_equal(io.read_parquet(tmp_path / "a.parquet"), table, check_dtype=False)
+    pd.testing.assert_frame_equal(artifacts.read_parquet(tmp_path / "a.parquet"), table, check_dtype=False)
 
 
 def test_json_refuses_not_a_number(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        io.write_json(tmp_path / "a.json", {"uar": float("nan")})
+        artifacts.write_json(tmp_path / "a.json", {"uar": float("nan")})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,16 +137,16 @@ def test_recordings_without_use_are_refused(samples, message):
 def test_tables_that_cannot_be_read_say_why(tmp_path):
     (tmp_path / "a.csv").write_bytes("Name\nJosé\n".encode("latin-1"))
     with pytest.raises(InputError, match="not UTF-8"):
-        io.read_csv(tmp_path / "a.csv")
+        artifacts.read_csv(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(InputError, match="git lfs pull"):
-        io.read_csv(tmp_path / "a.csv")
+        artifacts.read_csv(tmp_path / "a.csv")
 
 
 def test_groups_of_arrays_come_back_in_order(tmp_path):
     arrays = [np.full(i, i) for i in range(12)]
-    io.write_arrays(tmp_path / "a.npz", many=arrays, one=[np.array(1.5)])
-    back = io.read_arrays(tmp_path / "a.npz")
+    artifacts.write_arrays(tmp_path / "a.npz", many=arrays, one=[np.array(1.5)])
+    back = artifacts.read_arrays(tmp_path / "a.npz")
     assert [len(array) for array in back["many"]] == list(range(12))
     assert back["one"][0] == 1.5
 
@@ -154,7 +154,7 @@ def test_groups_of_arrays_come_back_in_order(tmp_path):
 def test_a_device_or_a_folder_is_never_replaced_by_a_file(tmp_path):
     for target in ("/dev/null", tmp_path):
         with pytest.raises(InputError, match="no regular file"):
-            io.write_bytes(target, b"content")
+            artifacts.write_bytes(target, b"content")
     assert Path("/dev/null").is_char_device()
 
 

@@ -5,7 +5,7 @@ from conftest import SAMPLE_RATE, real_clips, sine
 
 from ser.audio.reading import read_audio
 from ser.errors import InputError
-from ser.mel import log_mel, mel_filters
+from ser.features.mel import log_mel, mel_filters
 
 SETTINGS = {"sample_rate": SAMPLE_RATE, "n_fft": 512, "n_mels": 64, "fmin_hz": 50.0, "fmax_hz": 8000.0}
 

@@ -6,11 +6,11 @@ import pytest
 import yaml
 from conftest import ROOT, SMALL
 
-from ser.cnn1d import cnn1d
-from ser.cnn2d import cnn2d
-from ser.layers import AttentiveStatisticsPooling, Standardize, squeeze_excite
+from ser.networks.cnn1d import cnn1d
+from ser.networks.cnn2d import cnn2d
+from ser.networks.layers import AttentiveStatisticsPooling, Standardize, squeeze_excite
 from ser.params import Params
-from ser.training import count_multiplications
+from ser.training.fit import count_multiplications
 
 
 def tiny_params(changes: dict) -> Params:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from ser.batches import Batches
-from ser.on_the_fly import change_level, mask, mixup, warp_frequency, warp_time
 from ser.params import load
-from ser.training_data import Statistics
+from ser.training.batches import Batches
+from ser.training.data import Statistics
+from ser.training.on_the_fly import change_level, mask, mixup, warp_frequency, warp_time
 
 
 @pytest.fixture

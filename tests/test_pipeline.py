@@ -11,7 +11,7 @@ import pytest
 from conftest import REAL_CORPORA, Project, ran_stages, set_params
 from test_dvc_yaml import STAGES, written_by
 
-from ser import io
+from ser import artifacts
 from ser.emotions import EMOTIONS
 
 pytestmark = pytest.mark.pipeline
@@ -174,7 +174,7 @@ def test_some_actors_of_real_speech_run_through_the_whole_pipeline(project):
     shutil.copyfile(corpus / votes, folder / votes)
     done = project.run("dvc", "exp", "run", "-S", "corpus.dir=data/few")
     assert "evaluate" in ran_stages(done.stdout)
-    clips = io.read_parquet(project.folder / "data" / "clips.parquet")
+    clips = artifacts.read_parquet(project.folder / "data" / "clips.parquet")
     assert len(clips) == len(list((folder / "AudioWAV").iterdir()))
     assert clips["actor"].nunique() == 4
     assert clips[[f"votes_{emotion}" for emotion in EMOTIONS]].sum(axis=1).min() > 0

@@ -12,16 +12,17 @@ import pytest
 import soundfile
 from conftest import real_clips, sine
 
-from ser import answer_formats, cli, io
+from ser import artifacts, cli
+from ser.answers import formats as answer_formats
+from ser.answers.bundle import unpack
+from ser.answers.files import STATUS, recognize_file, recognize_files
+from ser.answers.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
 from ser.audio.reading import read_audio
-from ser.bundle import unpack
-from ser.corpus import parse_name
+from ser.corpus.crema_d import parse_name
+from ser.corpus.partitions import PUBLISHED
 from ser.emotions import EMOTIONS
 from ser.errors import NoAnswer
-from ser.partitions import PUBLISHED
-from ser.predict import STATUS, recognize_file, recognize_files
-from ser.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
-from ser.scores import confusion, unweighted_average_recall
+from ser.scoring.scores import confusion, unweighted_average_recall
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +32,7 @@ def bundle_path(finished) -> str:
 
 @pytest.fixture(scope="session")
 def recognizer(bundle_path) -> Recognizer:
-    return Recognizer(unpack(io.read_bytes(bundle_path), name=bundle_path))
+    return Recognizer(unpack(artifacts.read_bytes(bundle_path), name=bundle_path))
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,7 @@ from conftest import ROOT, SAMPLE_RATE, sine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.errors import InputError
-from ser.params import load
-from ser.preprocessing import (
+from ser.audio.preprocessing import (
     mix_down,
     normalize_audio,
     preemphasis,
@@ -16,6 +14,8 @@ from ser.preprocessing import (
     spectral_subtraction,
     truncate_pad,
 )
+from ser.errors import InputError
+from ser.params import load
 
 SUBTRACTION = {"over_subtraction": 2.0, "floor": 0.02, "noise_fraction": 0.2}
 

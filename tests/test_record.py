@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ser import cli
+from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, speak
 from ser.emotions import EMOTIONS
-from ser.synthesis import SAMPLE_RATE, draw_manner, draw_voice, speak
 
 
 class PortAudioError(Exception):

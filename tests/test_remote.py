@@ -12,7 +12,7 @@ import pytest
 from conftest import Project, free_port, set_params
 from test_cluster import running_cluster
 
-from ser import io
+from ser import artifacts
 from ser.errors import InputError
 from ser.parallel import SCHEDULER_VARIABLE
 
@@ -68,10 +68,10 @@ def upload(folder: Path, address: str) -> None:
 def test_a_corpus_in_s3_gives_the_same_bytes(copied: Project, s3, tmp_path):
     data = copied.folder / "data"
     upload(data / "demo", "corpora/demo")
-    local = {name: io.hash_file(data / name) for name in ("clips.parquet", "split.parquet", "signals.npy")}
+    local = {name: artifacts.hash_file(data / name) for name in ("clips.parquet", "split.parquet", "signals.npy")}
     set_params(copied.folder, {"corpus.dir": "s3://corpora/demo"})
     assert copied.repro("preprocess") == ["split", "preprocess"]
-    assert {name: io.hash_file(data / name) for name in local} == local
+    assert {name: artifacts.hash_file(data / name) for name in local} == local
     assert copied.repro("preprocess") == []
 
     (tmp_path / "workers").mkdir()
@@ -79,7 +79,7 @@ def test_a_corpus_in_s3_gives_the_same_bytes(copied: Project, s3, tmp_path):
         (data / "signals.npy").unlink()
         done = copied.stage("preprocess", **{SCHEDULER_VARIABLE: cluster.address})
     assert done.returncode == 0, done.stderr
-    assert io.hash_file(data / "signals.npy") == local["signals.npy"]
+    assert artifacts.hash_file(data / "signals.npy") == local["signals.npy"]
 
 
 def test_a_broken_clip_in_s3_is_rejected_and_the_others_stay(copied: Project, s3):
@@ -92,7 +92,7 @@ def test_a_broken_clip_in_s3_is_rejected_and_the_others_stay(copied: Project, s3
     set_params(copied.folder, {"corpus.dir": "s3://corpora/broken"})
     done = copied.stage("split")
     assert done.returncode == 0, done.stderr
-    rejected = io.read_csv(copied.folder / "data" / "rejected.csv")
+    rejected = artifacts.read_csv(copied.folder / "data" / "rejected.csv")
     assert [row["file"] for row in rejected] == [broken.name]
     assert "cut short" in rejected[0]["reason"]
 
@@ -106,7 +106,7 @@ def test_a_missing_corpus_in_s3_is_a_clear_error(copied: Project, s3):
 
 def test_an_address_that_no_package_reads_is_a_clear_error():
     with pytest.raises(InputError, match=r"^nosuch://bucket/x: cannot be read"):
-        io.location("nosuch://bucket/x")
+        artifacts.location("nosuch://bucket/x")
 
 
 def test_a_clone_without_the_audio_goes_on_from_the_remote(finished: Project, s3, tmp_path):
@@ -127,7 +127,7 @@ def test_a_clone_without_the_audio_goes_on_from_the_remote(finished: Project, s3
     assert not (second.folder / "data" / "demo").exists()
     name = "models/bundle.zip"
     second.run("dvc", "pull", name)
-    assert io.hash_file(second.folder / name) == io.hash_file(first.folder / name)
+    assert artifacts.hash_file(second.folder / name) == artifacts.hash_file(first.folder / name)
 
     set_params(second.folder, {"train_cnn1d.dropout": 0.1})
     assert second.repro("--pull", "--allow-missing", "export") == ["train_cnn1d", "evaluate", "export"]

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from test_app import CHROMIUM
 
-from ser import charts, io, report
+from ser import artifacts
+from ser.answers.importance import family_importance
 from ser.emotions import EMOTIONS
-from ser.importance import family_importance
-from ser.tables import number
+from ser.scoring import charts
+from ser.scoring import page as report
+from studies.tables import number
 
 
 class Reader(HTMLParser):
@@ -84,10 +86,10 @@ def test_recall_without_listeners_is_drawn_without_them(rng):
 def test_the_page_holds_what_the_metrics_hold_and_asks_for_nothing(finished):
     page = (finished.folder / "metrics" / "report.html").read_text(encoding="utf-8")
     reader = read(page)
-    metrics = io.read_json(finished.folder / "metrics" / "fusion.json")
+    metrics = artifacts.read_json(finished.folder / "metrics" / "fusion.json")
     for value in (metrics["test"]["uar"], metrics["validation"]["uar"], metrics["train_minus_test_accuracy"]):
         assert number(value) in reader.text
-    predictions = io.read_parquet(finished.folder / "data" / "predictions.parquet")
+    predictions = artifacts.read_parquet(finished.folder / "data" / "predictions.parquet")
     tested = predictions[predictions["subset"] == "test"]
     answered = tested[[f"fusion_{emotion}" for emotion in EMOTIONS]].to_numpy().argmax(axis=1)
     wrong = int((np.array([EMOTIONS.index(e) for e in tested["emotion"]]) != answered).sum())

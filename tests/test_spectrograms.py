@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import yaml
 
-from ser import io
-from ser.frame_features import frame_features
-from ser.mel import log_mel
-from ser.pictures import draw_spectrogram
+from ser import artifacts
+from ser.features.frame_features import frame_features
+from ser.features.mel import log_mel
+from ser.features.pictures import draw_spectrogram
 
 
 def test_a_picture_is_a_png_with_equal_bytes_each_time(rng):
@@ -22,7 +22,7 @@ def test_a_picture_is_a_png_with_equal_bytes_each_time(rng):
 )
 def test_rows_are_the_signals_then_the_copies_in_their_order(finished, artifact, block, compute):
     data = finished.folder / "data"
-    rows, signals, copies = (io.open_array(data / name) for name in (artifact, "signals.npy", "augmented.npy"))
+    rows, signals, copies = (artifacts.open_array(data / name) for name in (artifact, "signals.npy", "augmented.npy"))
     assert len(rows) == len(signals) + len(copies)
     settings = yaml.safe_load((finished.folder / "params.yaml").read_text())[block]
     for row in (0, len(signals) - 1, len(signals), len(rows) - 1):

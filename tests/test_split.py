@@ -7,11 +7,13 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser import corpus
+from ser.corpus.checks import find_contradictions
+from ser.corpus.clips import ClipName
+from ser.corpus.crema_d import demographics, listener_votes, parse_name
+from ser.corpus.leaks import check_copies, check_split
+from ser.corpus.partitions import PROTOCOLS, divide, published_partition
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
-from ser.leaks import check_copies, check_split
-from ser.partitions import PROTOCOLS, divide, published_partition
 
 FRACTIONS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
@@ -144,9 +146,7 @@ def test_copies_of_clips_outside_training_are_found():
 
 
 def test_a_clip_name_is_read():
-    assert corpus.parse_name("AudioWAV/1076_IEO_SAD_HI.wav") == corpus.ClipName(
-        "1076_IEO_SAD_HI", 1076, "IEO", "sadness", "HI"
-    )
+    assert parse_name("AudioWAV/1076_IEO_SAD_HI.wav") == ClipName("1076_IEO_SAD_HI", 1076, "IEO", "sadness", "HI")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_clip_name_is_read():
 )
 def test_names_that_are_not_crema_ds_are_refused(name, message):
     with pytest.raises(InputError, match=message):
-        corpus.parse_name(name)
+        parse_name(name)
 
 
 def test_the_same_sound_under_two_labels_rejects_both_and_under_one_the_second():
@@ -175,7 +175,7 @@ def test_the_same_sound_under_two_labels_rejects_both_and_under_one_the_second()
             ("e", "fear", "3"),
         )
     ]
-    reasons = corpus.find_contradictions(clips)
+    reasons = find_contradictions(clips)
     assert sorted(reasons) == ["a.wav", "b.wav", "d.wav"]
     assert "a, b" in reasons["a.wav"]
 
@@ -185,7 +185,7 @@ def test_a_clip_under_two_endings_stays_once():
         {"file": f"a.{ending}", "clip": "a", "emotion": "anger", "fingerprint": sound}
         for ending, sound in (("wav", "1"), ("flac", "1"), ("mp3", "2"))
     ]
-    reasons = corpus.find_contradictions(clips)
+    reasons = find_contradictions(clips)
     assert sorted(reasons) == ["a.mp3", "a.wav"]
     assert "a.flac under another ending" in reasons["a.wav"]
 
@@ -195,10 +195,10 @@ def test_votes_are_those_of_voice_only_listeners():
         {"": number, "fileName": "x", **dict(zip("ADFHNS", range(6), strict=True))} for number in ("100001", "200001")
     ]
     rows[1]["A"] = 9
-    assert corpus.listener_votes(rows) == {"x": [0, 1, 2, 3, 4, 5]}
+    assert listener_votes(rows) == {"x": [0, 1, 2, 3, 4, 5]}
     with pytest.raises(InputError, match="tabulatedVotes"):
-        corpus.listener_votes([{"": "100001", "A": "many"}])
+        listener_votes([{"": "100001", "A": "many"}])
     actor = {"ActorID": "1001", "Age": "", "Sex": "Female", "Race": "Asian", "Ethnicity": "Hispanic"}
-    assert corpus.demographics([actor])[1001]["age"] is None
+    assert demographics([actor])[1001]["age"] is None
     with pytest.raises(InputError, match="VideoDemographics"):
-        corpus.demographics([{"ActorID": "1001"}])
+        demographics([{"ActorID": "1001"}])

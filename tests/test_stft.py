@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from conftest import sine
 
+from ser.audio.stft import frame, istft, power_spectrogram, stft
 from ser.errors import InputError
-from ser.stft import frame, istft, power_spectrogram, stft
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length"), [(512, 256), (512, 128), (400, 160), (2048, 512)])

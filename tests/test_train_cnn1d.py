@@ -5,12 +5,10 @@ import pytest
 from conftest import SMALL
 from test_networks import tiny_params
 
-from ser import io
+from ser import artifacts
 from ser.errors import InputError
-from ser.experiment import Clips, predict, train
-from ser.frame_features import feature_names
-from ser.training import Progress
-from ser.training_data import (
+from ser.features.frame_features import feature_names
+from ser.training.data import (
     emotion_targets,
     fit_statistics,
     normalize_speakers,
@@ -18,6 +16,8 @@ from ser.training_data import (
     prepare_train_data,
     speaker_statistics,
 )
+from ser.training.fit import Progress
+from ser.training.train import Clips, predict, train
 
 EMOTIONS_OF_CLIPS = ["anger", "fear", "anger", "sadness"]
 SUBSETS = ["train", "validation", "train", "test"]
@@ -156,7 +156,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(experiment):
 
 def test_a_tied_best_epoch_is_the_first(experiment, monkeypatch):
     """The weights that are kept are those of the epoch that the history names."""
-    monkeypatch.setattr("ser.training.unweighted_average_recall", lambda _: 1 / 3)
+    monkeypatch.setattr("ser.training.fit.unweighted_average_recall", lambda _: 1 / 3)
     _, history, saved = trained(experiment, progress=Progress(), epochs=3)
     assert [row["validation_uar"] for row in history] == [0.33333] * 3
     for first, last in zip(saved[0].best, saved[-1].best, strict=True):
@@ -185,9 +185,9 @@ def test_the_network_learns_and_its_file_predicts_the_same(experiment, tmp_path)
     probabilities = predict("cnn1d", model, features, clips, params)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     for name in ("a.keras", "b.keras"):
-        io.write_model(tmp_path / name, model)
+        artifacts.write_model(tmp_path / name, model)
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
-    loaded = io.read_model(tmp_path / "a.keras")
+    loaded = artifacts.read_model(tmp_path / "a.keras")
     np.testing.assert_allclose(predict("cnn1d", loaded, features, clips, params), probabilities, atol=1e-6)
 
 

@@ -3,18 +3,18 @@ import csv
 import numpy as np
 import pytest
 
-import ser.layers  # noqa: F401  known to the model's file
-from ser import io
+import ser.networks.layers  # noqa: F401  known to the model's file
+from ser import artifacts
 from ser.emotions import EMOTIONS
-from ser.training import predict_probabilities
+from ser.training.fit import predict_probabilities
 
 
 @pytest.mark.pipeline
 def test_the_model_on_disk_gives_the_probabilities_that_were_scored(finished):
-    rows = io.open_array(finished.folder / "data" / "spectrograms.npy")
-    predictions = io.read_parquet(finished.folder / "data" / "predictions.parquet")
+    rows = artifacts.open_array(finished.folder / "data" / "spectrograms.npy")
+    predictions = artifacts.read_parquet(finished.folder / "data" / "predictions.parquet")
     expected = predictions[[f"cnn2d_{emotion}" for emotion in EMOTIONS]].to_numpy()
-    model = io.read_model(finished.folder / "models" / "cnn2d.keras")
+    model = artifacts.read_model(finished.folder / "models" / "cnn2d.keras")
     given = predict_probabilities(model, rows[: len(predictions)])
     np.testing.assert_allclose(given, expected, atol=1e-5)
 

@@ -21,16 +21,16 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ser import __version__
-from ser.answer_formats import as_record
+from ser.answers.card import card, caution
+from ser.answers.explain import explain_recording
+from ser.answers.files import Outcome, outcome_of
+from ser.answers.formats import as_record
+from ser.answers.recognizer import Recognition, Recognizer
 from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
 from ser.app.limits import LONGEST_SECONDS, limited_blocks
 from ser.app.schemas import Answer, Card, Failure, Health
 from ser.audio.reading import open_recording
-from ser.bundle_card import card, caution
-from ser.explain import explain_recording
-from ser.predict import Outcome, outcome_of
-from ser.recognizer import Recognition, Recognizer
-from ser.synthesis import SAMPLE_RATE, draw_manner, draw_voice, speak
+from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, speak
 
 STATUS_OF_KIND = {"unreadable": 415, "large": 413, "short": 422, "silent": 422, "no speech": 422, "slow": 503}
 IN_MEMORY_BYTES = 1_000_000  # of an upload; the rest lies in a file without a name, which ends with the process

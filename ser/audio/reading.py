@@ -60,7 +60,7 @@ def open_recording(source) -> Iterator[Recording]:
 
     Parameters
     ----------
-    source : a path, a binary stream that can be rewound, or a remote file below a ``ser.io.location``
+    source : a path, a binary stream that can be rewound, or a remote file below a ``ser.artifacts.location``
 
     Raises
     ------

@@ -1,0 +1,1 @@
+"""Answers for recordings, without TensorFlow."""

@@ -1,0 +1,54 @@
+"""A bundle's description for people."""
+
+from ser.corpus.formats import DEMO
+from ser.emotions import EMOTIONS
+
+
+def caution(about: dict) -> str | None:
+    """Why no answer of a bundle means anything, or ``None``."""
+    if about["corpus"].get("name") == DEMO["name"]:
+        return "trained on synthetic sounds only (the demo corpus): its answers about real voices mean nothing"
+    return None
+
+
+def card(about: dict) -> str:
+    """What networks these are, how well they do, on whom, and what they must not be used for."""
+    metrics, corpus = about["metrics"], about["corpus"]
+    lines = [
+        f"Bundle      {about['hash'][:16]} (format {about['format_version']}), made by ser {about['versions']['ser']}",
+        f"Emotions    {', '.join(EMOTIONS)}",
+        f"Corpus      {corpus['name']}: {corpus['clips']} clips of {corpus['actors']} actors",
+        f"Division    {metrics['fusion']['terms']['protocol']}; train, validation and test have "
+        + ", ".join(f"{metrics['fusion'][s]['actors']}" for s in ("train", "validation", "test"))
+        + " actors",
+        "",
+        f"{'':<12}{'UAR: train':>11} {'validation':>11} {'test':>6}  {'(95 % over actors)':<18} {'accuracy: test':>15}",
+    ]
+    for name in ("cnn1d", "cnn2d", "fusion"):
+        scores = metrics[name]
+        test = scores["test"]
+        lines.append(
+            f"{name:<12}{scores['train']['uar']:>11.3f} {scores['validation']['uar']:>11.3f} {test['uar']:>6.3f}  "
+            f"({test['uar_low']:.3f} to {test['uar_high']:.3f})   {test['accuracy']:>15.3f}"
+        )
+    listeners = metrics["fusion"]["test"].get("listeners")
+    if listeners:
+        lines.append(
+            f"{'listeners':<12}{'':>11} {'':>11} {listeners['uar']:>6.3f}  {'':<18} {listeners['accuracy']:>15.3f}"
+        )
+    calibration = metrics["fusion"]["calibration"]
+    answered = calibration["test"]["answered"]
+    lines += [
+        "",
+        f"Calibrated  temperature {about['temperature']:.2f}, fitted on validation; calibration error on test "
+        f"{calibration['test']['before']:.3f} before, {calibration['test']['after']:.3f} after",
+        f"'not sure'  below {about['threshold']:.2f}: {answered['coverage']:.0%} of the test clips are answered"
+        + (f", {answered['accuracy']:.0%} of them rightly" if answered["accuracy"] is not None else ""),
+        "Versions    " + ", ".join(f"{package} {number}" for package, number in about["versions"].items()),
+        "",
+        f"Licence     {corpus['licence']}",
+        "",
+        "Acted speech in English, in a quiet room. An answer says what the voice sounds like, nothing about what a",
+        "person feels. Not for decisions about people: not in hiring, policing, health or anywhere else.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,172 @@
+"""Scoring a bundle on a corpus, and saying which of its speakers the networks have heard before."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ser import artifacts
+from ser.answers.files import Outcome
+from ser.answers.formats import CSV_COLUMNS, as_csv_row
+from ser.audio.reading import AUDIO_SUFFIXES
+from ser.corpus.clips import OtherEmotion, Utterance
+from ser.corpus.formats import FORMATS, describe
+from ser.corpus.partitions import PUBLISHED_PROTOCOLS, published_partition
+from ser.corpus.table import TABLE, table_parser, table_path
+from ser.emotions import EMOTIONS
+from ser.errors import InputError
+from ser.scoring.scores import accuracy, confusion, rounded, score, unweighted_average_recall
+
+BOOTSTRAP_SAMPLES = 1000
+FEW_SPEAKERS = 5  # an interval from fewer only repeats them
+PREDICTION_COLUMNS = ["file", "speaker", "actual", *CSV_COLUMNS[1:]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The clips of a corpus: those to score, and the reasons why others are not."""
+
+    utterances: dict[str, Utterance]  # by path
+    left_out: Counter  # clips for each emotion that is none of the six
+    misnamed: dict[str, str]  # reason by path
+
+
+def list_corpus(folder: str, format_name: str) -> Listing:
+    """Find the clips of a corpus and what their names, or the table, say.
+
+    Raises
+    ------
+    InputError : no clip to score
+    """
+    layout, root = FORMATS[format_name], Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{folder}: no such folder.")
+    if layout.parse is None:
+        if not (root / TABLE).exists():
+            raise InputError(f"{root / TABLE}: no such file. docs/corpora.md says what it must hold.")
+        rows = artifacts.read_csv(root / TABLE)
+        parse, audio, names = table_parser(rows), root, [table_path(row) for row in rows]
+    else:
+        parse, audio = layout.parse, root / layout.audio_folder
+        names = [path.relative_to(audio).as_posix() for path in artifacts.find_files(audio, AUDIO_SUFFIXES)]
+    listing = Listing({}, Counter(), {})
+    for name in names:
+        try:
+            listing.utterances[str(audio / name)] = parse(name)
+        except OtherEmotion as error:
+            listing.left_out[error.label] += 1
+        except InputError as error:
+            listing.misnamed[str(audio / name)] = str(error)
+    if not listing.utterances:
+        first = next(iter(listing.misnamed.values()), "no recording was found")
+        above = f" Give the folder that holds {layout.audio_folder}." if root.name == layout.audio_folder else ""
+        raise InputError(f"{audio}: holds no clip to score as {format_name}; {first}.{above}")
+    return listing
+
+
+def heard_before(about: dict, folder: str, format_name: str, speakers: set[int]) -> int | None:
+    """How many speakers of a corpus trained a bundle's networks or chose their epoch.
+
+    ``None`` where nobody can tell: the bundle is of this corpus, under a division that its parameters draw;
+    or a table lists the clips, which may come from any corpus.
+
+    Parameters
+    ----------
+    about : the bundle's description
+    """
+    if about["corpus"].get("name") != describe(folder, format_name)["name"]:
+        return None if format_name == "table" else 0
+    division = about["params"].get("split", {})
+    if division.get("protocol") not in PUBLISHED_PROTOCOLS:
+        return None
+    subset_of = published_partition(division["protocol"], division["fold"])
+    return sum(subset_of.get(speaker) in ("train", "validation") for speaker in speakers)
+
+
+def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int | None) -> dict:
+    """Scores over the clips that were answered, with an interval over speakers, and what was not scored.
+
+    Parameters
+    ----------
+    heard : how many of the speakers the networks know; see ``heard_before``
+    """
+    answered, failed = [], Counter(misnamed=len(listing.misnamed))
+    for outcome in outcomes:
+        if outcome.recognition is None:
+            failed[outcome.kind] += 1
+        else:
+            answered.append((listing.utterances[outcome.file].name, outcome.recognition))
+    if not answered:
+        raise InputError(f"None of {len(listing.utterances)} clips could be answered: {dict(failed)}.")
+    actual = np.array([EMOTIONS.index(name.emotion) for name, _ in answered])
+    probabilities = np.stack([found.probabilities for _, found in answered])
+    scores = score(
+        probabilities,
+        actual,
+        np.array([name.actor for name, _ in answered]),
+        bootstrap_samples=BOOTSTRAP_SAMPLES,
+        rng=np.random.default_rng(0),
+    )
+    networks = {
+        network: confusion(actual, np.stack([found.networks[network] for _, found in answered]).argmax(axis=1))
+        for network in answered[0][1].networks
+    }
+    return scores | {
+        "confusion": confusion(actual, probabilities.argmax(axis=1)).tolist(),
+        "networks": {
+            network: {"accuracy": rounded(accuracy(counts)), "uar": rounded(unweighted_average_recall(counts))}
+            for network, counts in networks.items()
+        },
+        "left_out": dict(listing.left_out),
+        "not_answered": {kind: count for kind, count in failed.items() if count},
+        "heard_before": heard,
+    }
+
+
+def prediction_rows(listing: Listing, outcomes: Iterable[Outcome]) -> list[dict]:
+    """A row in ``PREDICTION_COLUMNS`` for each clip: what it is meant to be, and its answer or why there is none."""
+    return [
+        as_csv_row(outcome)
+        | {
+            "speaker": listing.utterances[outcome.file].name.actor,
+            "actual": listing.utterances[outcome.file].name.emotion,
+        }
+        for outcome in outcomes
+    ]
+
+
+def as_text(found: dict) -> str:
+    """What ``evaluate_corpus`` gives, for people."""
+    heard, few = found["heard_before"], found["actors"] < FEW_SPEAKERS
+    warning = {
+        None: "of whom the networks may have heard some before: then this is no test",
+        0: "none of whom the networks have heard before",
+    }.get(heard, f"{heard} of whom the networks have heard before: of those this is no test")
+
+    speakers = "one speaker" if found["actors"] == 1 else f"{found['actors']} speakers"
+
+    def interval(name: str) -> str:
+        return "" if few else f" ({found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f}, 95 % over speakers)"
+
+    lines = [
+        f"{found['clips']} clips of {speakers}, {warning}",
+        f"accuracy           {found['accuracy']:.3f}{interval('accuracy')}",
+        f"UAR                {found['uar']:.3f}{interval('uar')}",
+        f"macro F1           {found['macro_f1']:.3f}",
+        f"calibration error  {found['calibration_error']:.3f}",
+        *(f"recall {emotion:<11} {value:.3f}" for emotion, value in found["recall"].items()),
+        *(f"UAR of {name:<11} {scores['uar']:.3f}, by itself" for name, scores in found["networks"].items()),
+    ]
+    if few:
+        lines.insert(1, f"no interval over speakers: {found['actors']} are too few to tell how much others differ")
+    lines += ["", f"{'actual, down':<14}" + "".join(f"{emotion:>10}" for emotion in EMOTIONS) + "  answered, across"]
+    lines += [
+        f"{emotion:<14}" + "".join(f"{count:>10}" for count in row)
+        for emotion, row in zip(EMOTIONS, found["confusion"], strict=True)
+    ]
+    for title, counts in (("left out, no such emotion", found["left_out"]), ("not answered", found["not_answered"])):
+        if counts:
+            lines.append(f"{title}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
+    return "\n".join(lines)

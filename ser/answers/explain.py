@@ -1,0 +1,127 @@
+"""The picture of one recording's answer."""
+
+from pathlib import PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.answers.occlusion import occlusion_map
+from ser.answers.recognizer import Recognition, Recognizer, Window
+from ser.audio.preprocessing import preprocess
+from ser.audio.reading import Source, name_of, read_audio_part
+from ser.emotions import EMOTIONS
+from ser.errors import InputError
+
+
+def explain_recording(
+    recognizer: Recognizer, source: Source, found: Recognition, *, title: str = "", at_seconds: float | None = None
+) -> tuple[bytes, str]:
+    """A PNG and a line about a recording; of a long one, its window with the most certain answer.
+
+    Parameters
+    ----------
+    source : the recording
+    found : the answer for it
+    title : what the picture calls the recording; its file name by default
+    at_seconds : draw the window that is heard at this moment instead
+
+    Raises
+    ------
+    InputError : nothing is said at that moment
+    """
+    window = _window_at(found, at_seconds)
+    samples, sample_rate = read_audio_part(source, window.start_seconds, window.end_seconds)
+    name = name_of(source)
+    settings = recognizer.params.preprocess
+    signal = preprocess(samples, sample_rate, settings)
+    _, mels = recognizer.features(signal[None])
+    best = int(window.networks["cnn2d"].argmax())
+    answer = int(window.probabilities.argmax())
+    stretch = f", {window.start_seconds:.1f} to {window.end_seconds:.1f} s" if len(found.windows) > 1 else ""
+    about = f"{stretch}: {EMOTIONS[answer]} ({window.probabilities[answer]:.2f})"
+    sounding = np.flatnonzero(signal)
+    picture = draw_explanation(
+        signal[: sounding[-1] + 1],
+        mels[0],
+        occlusion_map(recognizer, mels[0], best),
+        {"CNN1D": window.networks["cnn1d"], "CNN2D": window.networks["cnn2d"], "answer": window.probabilities},
+        title=f"{title or PurePath(name).name}{about}",
+        explained=EMOTIONS[best],
+        sample_rate=settings.sample_rate,
+        hop_seconds=recognizer.params.spectrograms.hop_length / settings.sample_rate,
+    )
+    return picture, f"{name}{about}"
+
+
+def _window_at(found: Recognition, at_seconds: float | None) -> Window:
+    spoken = [window for window in found.windows if window.probabilities is not None]
+    if at_seconds is None:
+        return max(spoken, key=lambda window: window.probabilities.max())
+    if not 0 <= at_seconds <= found.duration_seconds:
+        raise InputError(f"{at_seconds:g} s: expected 0 to {found.duration_seconds:.1f}, the recording's length.")
+    for window, stretch in zip(found.windows, found.timeline, strict=True):
+        if stretch.start_seconds <= at_seconds <= stretch.end_seconds and window.probabilities is not None:
+            return window
+    raise InputError(f"{at_seconds:g} s: nothing is said there.")
+
+
+def draw_explanation(
+    signal: NDArray[np.float32],
+    mels_db: NDArray[np.float32],
+    importance: NDArray[np.float32],
+    networks: dict[str, NDArray[np.float32]],
+    *,
+    title: str,
+    explained: str,
+    sample_rate: int,
+    hop_seconds: float,
+) -> bytes:
+    """A PNG of a recording: waveform, spectrogram, what the 2D network looked at, both networks' answers.
+
+    Parameters
+    ----------
+    signal : shape ``(samples,)``
+    mels_db, importance : shape ``(frames, mels)``
+    networks : probabilities ``(emotions,)`` by the name to show
+    explained : the emotion that ``importance`` is about
+
+    Raises
+    ------
+    InputError : matplotlib is not installed
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        from ser.features.pictures import png
+    except ImportError as error:
+        raise InputError("Pictures need matplotlib: pip install '.[app]' in the project's folder") from error
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplot_mosaic([["wave"], ["mel"], ["map"], ["answer"]], height_ratios=[1, 2, 2, 1.8])
+    seconds = len(signal) / sample_rate
+    grid["wave"].plot(np.arange(len(signal)) / sample_rate, signal, linewidth=0.4, color="#345")
+    grid["wave"].set(title=title.replace("$", r"\$"), ylabel="amplitude", xlim=(0, seconds))
+    extent = (0, len(mels_db) * hop_seconds, 0, mels_db.shape[1])
+    shown = {"aspect": "auto", "origin": "lower", "extent": extent}
+    sound = np.where(np.any(mels_db != 0, axis=1, keepdims=True), mels_db, np.nan)
+    grid["mel"].imshow(sound.T, cmap="magma", **shown)
+    grid["mel"].set(ylabel="mel band", title="log-mel spectrogram")
+    limit = max(float(np.abs(importance).max()), 1e-6)
+    picture = grid["map"].imshow(importance.T, cmap="RdBu_r", vmin=-limit, vmax=limit, **shown)
+    grid["map"].set(
+        ylabel="mel band",
+        xlabel="seconds after the first sound",
+        title=f"how far '{explained}' falls where this is hidden",
+    )
+    figure.colorbar(picture, ax=grid["map"], label="probability")
+    for axes in (grid["mel"], grid["map"]):
+        axes.set_xlim(0, seconds)
+    height = 0.8 / len(networks)
+    for number, (name, probabilities) in enumerate(networks.items()):
+        places = np.arange(len(EMOTIONS)) + (number - (len(networks) - 1) / 2) * height
+        grid["answer"].barh(places, probabilities, height=height, label=name)
+    grid["answer"].set(xlim=(0, 1), xlabel="probability", yticks=np.arange(len(EMOTIONS)), yticklabels=EMOTIONS)
+    grid["answer"].invert_yaxis()
+    grid["answer"].legend(loc="lower right")
+    return png(figure)

@@ -1,0 +1,94 @@
+"""Answers for files: one for each, whatever happened to the others."""
+
+import io as streams
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ser import artifacts
+from ser.answers.recognizer import Recognition, Recognizer
+from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
+from ser.errors import InputError, NoAnswer
+
+STANDARD_INPUT = "-"
+# What the command ends with when a file has no answer.
+STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file: a recognition, or the kind of failure and its message."""
+
+    file: str
+    recognition: Recognition | None = None
+    kind: str = ""
+    message: str = ""
+
+
+def find_recordings(paths: list[str]) -> list[str]:
+    """Files as they are, and the recordings below folders.
+
+    Raises
+    ------
+    InputError : folders alone, and no recording in them
+    """
+    found: list[str] = []
+    for path in paths:
+        folder = path not in (STANDARD_INPUT, "") and os.path.isdir(path)
+        found += map(str, artifacts.find_files(path, AUDIO_SUFFIXES)) if folder else [path]
+    if not found:
+        raise InputError(f"{', '.join(paths)}: holds no recording, none with a suffix of {' '.join(AUDIO_SUFFIXES)}.")
+    return found
+
+
+def recognize_source(recognizer: Recognizer, source: Source) -> Recognition:
+    """The answer for a path or a stream, which is read in blocks.
+
+    Raises
+    ------
+    InputError : unreadable; ``NoAnswer`` where it holds no answer
+    """
+    with open_recording(source) as recording:
+        return recognizer.recognize_stream(recording.blocks(), recording.sample_rate)
+
+
+def outcome_of(name: str, answer: Callable[[], Recognition]) -> Outcome:
+    """What ``answer`` gives for the recording called ``name``, or the kind and the message of its failure."""
+    try:
+        return Outcome(name, answer())
+    except NoAnswer as error:
+        return Outcome(name, kind=error.kind, message=str(error))
+    except InputError as error:
+        message = str(error).removeprefix(f"{name}: ").removeprefix("standard input: ")
+        return Outcome(name, kind="unreadable", message=re.sub(r" <[\w.]+ object at [^>]*>", "", message))
+    except (OSError, TypeError, ValueError) as error:
+        # What the decoder and the system raise for odd names and formats: one file's trouble, not the others'.
+        return Outcome(name, kind="unreadable", message=f"cannot be read ({error})")
+
+
+def recognize_file(recognizer: Recognizer, path: str, *, standard_input: bytes = b"") -> Outcome:
+    """The outcome for a path, or for the bytes of standard input where the path is ``-``."""
+    if not path:
+        return Outcome(path, kind="unreadable", message="an empty name")
+    source = streams.BytesIO(standard_input) if path == STANDARD_INPUT else path
+    return outcome_of(path, lambda: recognize_source(recognizer, source))
+
+
+def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"") -> Iterator[Outcome]:
+    """The outcome of every path, in order, several being worked on at once."""
+
+    def outcome(path: str) -> Outcome:
+        return recognize_file(recognizer, path, standard_input=standard_input)
+
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque = deque()
+        for path in paths:  # a few at a time, so that memory does not grow with their number
+            ahead.append(pool.submit(outcome, path))
+            if len(ahead) >= 4 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

@@ -1,0 +1,152 @@
+"""An answer as a line of a table, as JSON, as a row of CSV."""
+
+import shutil
+
+from ser.answers.files import Outcome
+from ser.answers.recognizer import Recognition
+from ser.emotions import EMOTIONS
+
+BAR_CELLS = 20
+CSV_COLUMNS = [
+    "file",
+    "emotion",
+    "probability",
+    "sure",
+    "second",
+    "second_probability",
+    *EMOTIONS,
+    "duration_seconds",
+    "error",
+]
+
+
+TIMELINE_COLUMNS = ["file", "start_seconds", "end_seconds", "emotion", "probability", *EMOTIONS, "error"]
+
+
+def as_record(outcome: Outcome, *, timeline: bool = True) -> dict:
+    """Everything about an outcome, as JSON shows it."""
+    found = outcome.recognition
+    if found is None:
+        return {"file": outcome.file, "error": {"kind": outcome.kind, "message": outcome.message}}
+    first, second = found.order[:2]
+    record = {
+        "file": outcome.file,
+        "emotion": found.emotion,
+        "probability": _rounded(found.probabilities[first]),
+        "sure": found.sure,
+        "second": EMOTIONS[second],
+        "second_probability": _rounded(found.probabilities[second]),
+        "probabilities": _by_emotion(found.probabilities),
+        "networks": {name: _by_emotion(given) for name, given in found.networks.items()},
+        "duration_seconds": round(found.duration_seconds, 3),
+    }
+    return record | ({"timeline": _timeline(found)} if timeline and len(found.windows) > 1 else {})
+
+
+def _timeline(found: Recognition) -> list[dict]:
+    rows = []
+    for window in found.timeline:
+        row = {"start_seconds": round(window.start_seconds, 3), "end_seconds": round(window.end_seconds, 3)}
+        if window.probabilities is None:
+            rows.append(row | {"emotion": None, "reason": window.reason})
+        else:
+            best = int(window.probabilities.argmax())
+            probabilities = _by_emotion(window.probabilities)
+            rows.append(row | {"emotion": EMOTIONS[best], "probabilities": probabilities})
+    return rows
+
+
+def as_csv_row(outcome: Outcome) -> dict:
+    """An outcome in ``CSV_COLUMNS``; what it lacks is empty."""
+    record = as_record(outcome, timeline=False)
+    if "error" in record:
+        return dict.fromkeys(CSV_COLUMNS, "") | {"file": outcome.file, "error": outcome.message}
+    return {column: record.get(column, "") for column in CSV_COLUMNS} | record["probabilities"]
+
+
+def as_timeline_rows(outcome: Outcome) -> list[dict]:
+    """A row in ``TIMELINE_COLUMNS`` for each stretch of a recording, or one row that says why there is none."""
+    record = as_record(outcome)
+    if "error" in record:
+        return [dict.fromkeys(TIMELINE_COLUMNS, "") | {"file": outcome.file, "error": outcome.message}]
+    whole = {"start_seconds": 0.0, "end_seconds": record["duration_seconds"]}
+    stretches = record.get("timeline") or [whole | {key: record[key] for key in ("emotion", "probabilities")}]
+    return [
+        {
+            "file": outcome.file,
+            "start_seconds": row["start_seconds"],
+            "end_seconds": row["end_seconds"],
+            "emotion": row["emotion"] or "",
+            "probability": row["probabilities"][row["emotion"]] if row["emotion"] else "",
+            **row.get("probabilities", dict.fromkeys(EMOTIONS, "")),
+            "error": row.get("reason", ""),
+        }
+        for row in stretches
+    ]
+
+
+def table_header(width: int) -> str:
+    """The first line of the table; ``width`` is that of the files' names."""
+    return f"{'file':<{width}}  {'emotion':<10} {'prob.':>5}  {'second':<10} {'prob.':>5}"
+
+
+def table_line(outcome: Outcome, width: int) -> str:
+    """An outcome as a line of the table on a terminal."""
+    name = shorten(outcome.file, width)
+    found = outcome.recognition
+    if found is None:
+        return f"{name:<{width}}  {outcome.message}"
+    first, second = found.order[:2]
+    one, two = float(found.probabilities[first]), float(found.probabilities[second])
+    unsure = "" if found.sure else "  not sure"
+    return f"{name:<{width}}  {EMOTIONS[first]:<10} {one:5.2f}  {EMOTIONS[second]:<10} {two:5.2f}  {bar(one)}{unsure}"
+
+
+def timeline_lines(found: Recognition) -> list[str]:
+    """A long recording's windows, one a line, those alike joined."""
+    lines, rows = [], []
+    for window in found.timeline:
+        best = None if window.probabilities is None else int(window.probabilities.argmax())
+        label = window.reason if best is None else EMOTIONS[best]
+        probability = 0.0 if best is None else float(window.probabilities[best])
+        if rows and rows[-1][2] == label:
+            rows[-1][1] = window.end_seconds
+            rows[-1][3].append(probability)
+        else:
+            rows.append([window.start_seconds, window.end_seconds, label, [probability]])
+    for start, end, label, given in rows:
+        mean = sum(given) / len(given)
+        shown = f" {mean:.2f}  {bar(mean)}" if label in EMOTIONS else ""
+        lines.append(f"  {clock(start)} to {clock(end)}  {label:<10}{shown}")
+    return lines
+
+
+def bar(share: float) -> str:
+    """A bar of ``BAR_CELLS`` for a share of 1."""
+    full = round(share * BAR_CELLS)
+    return "█" * full + "·" * (BAR_CELLS - full)
+
+
+def clock(seconds: float) -> str:
+    """Minutes, seconds and tenths."""
+    return f"{int(seconds // 60):3d}:{seconds % 60:04.1f}"
+
+
+def shorten(name: str, width: int) -> str:
+    """A name that fits, by leaving out its beginning; what a terminal would act on is replaced."""
+    name = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)
+    return name if len(name) <= width else "…" + name[-(width - 1) :]
+
+
+def name_width(names: list[str]) -> int:
+    """Cells for the files' names on this terminal."""
+    room = shutil.get_terminal_size((110, 24)).columns - 62
+    return max(12, min(max(map(len, names), default=12), room))
+
+
+def _by_emotion(probabilities) -> dict[str, float]:
+    return {emotion: _rounded(value) for emotion, value in zip(EMOTIONS, probabilities, strict=True)}
+
+
+def _rounded(value) -> float:
+    return round(float(value), 6)

@@ -1,0 +1,41 @@
+"""Timelines as label files that people open beside the sound: in Audacity, in Praat or in ELAN."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ser import artifacts
+from ser.answers.recognizer import Recognition
+from ser.emotions import EMOTIONS
+
+
+def label_rows(found: Recognition) -> list[tuple[float, float, str]]:
+    """Start and end in seconds and label of each stretch; neighbours of one label are joined."""
+    rows: list[tuple[float, float, str]] = []
+    for window in found.timeline:
+        label = window.reason if window.probabilities is None else EMOTIONS[int(window.probabilities.argmax())]
+        start = rows.pop()[0] if rows and rows[-1][2] == label else window.start_seconds
+        rows.append((start, window.end_seconds, label))
+    return rows
+
+
+def write_audacity(path: Path, found: Recognition) -> None:
+    """A label track of Audacity: start, end and label, with tabs between."""
+    lines = [f"{start:.3f}\t{end:.3f}\t{label}\n" for start, end, label in label_rows(found)]
+    artifacts.write_bytes(path, "".join(lines).encode())
+
+
+def write_textgrid(path: Path, found: Recognition) -> None:
+    """A TextGrid with the tier ``emotion``, for Praat and ELAN."""
+    from praatio.textgrid import IntervalTier, Textgrid
+
+    grid = Textgrid()
+    grid.addTier(IntervalTier("emotion", label_rows(found), 0, found.duration_seconds))
+    partial = path.with_name(path.name + ".partial")
+    grid.save(str(partial), format="long_textgrid", includeBlankSpaces=True)
+    partial.replace(path)
+
+
+LABELS: dict[str, tuple[str, Callable[[Path, Recognition], None]]] = {
+    "audacity": (".emotions.txt", write_audacity),
+    "textgrid": (".emotions.TextGrid", write_textgrid),
+}

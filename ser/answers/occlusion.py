@@ -1,0 +1,47 @@
+"""What the 2D network looked at: how its answer falls when a part of the spectrogram is hidden."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.answers.recognizer import Recognizer
+
+PATCH_FRAMES, PATCH_MELS = 16, 8  # a quarter of a second, an eighth of the mel axis
+BATCH = 64
+
+
+def occlusion_map(recognizer: Recognizer, mels: NDArray[np.float32], emotion: int) -> NDArray[np.float32]:
+    """By how much the probability of an emotion falls when the surroundings of each point are hidden.
+
+    Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks, section 4.2. A patch
+    takes the clip's own mean of each band, so that no edge is made; patches overlap by half, and a point
+    has the mean of those that hid it.
+
+    Parameters
+    ----------
+    mels : spectrogram of one clip, shape ``(frames, mels)``
+    emotion : number of the emotion
+
+    Returns
+    -------
+    shape ``(frames, mels)``; above 0 where the answer rests on what is there
+    """
+    bands = mels.shape[1]
+    sounding = np.any(mels != 0, axis=1)
+    mean = mels[sounding].mean(axis=0) if sounding.any() else np.zeros(bands, np.float32)
+    patches = [
+        (slice(frame, frame + PATCH_FRAMES), slice(band, band + PATCH_MELS))
+        for frame in range(0, max(1, np.count_nonzero(sounding)), PATCH_FRAMES // 2)
+        for band in range(0, bands, PATCH_MELS // 2)
+    ]
+    whole = recognizer.probabilities_of("cnn2d", mels[None])[0, emotion]
+    fall, count = np.zeros(mels.shape), np.zeros(mels.shape)
+    for start in range(0, len(patches), BATCH):
+        chosen = patches[start : start + BATCH]
+        hidden = np.repeat(mels[None], len(chosen), axis=0)
+        for row, (time, band) in enumerate(chosen):
+            hidden[row, time, band] = np.where(sounding[time, None], mean[band], 0)
+        probabilities = recognizer.probabilities_of("cnn2d", hidden)[:, emotion]
+        for (time, band), probability in zip(chosen, probabilities, strict=True):
+            fall[time, band] += whole - probability
+            count[time, band] += 1
+    return (fall / np.maximum(count, 1)).astype(np.float32)

@@ -1,0 +1,327 @@
+"""From a recording to its emotion: the pipeline's own preprocessing and features, then ONNX Runtime."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice, pairwise
+from types import SimpleNamespace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.answers.bundle import NETWORKS, Bundle
+from ser.answers.onnx_check import check_network
+from ser.audio.preprocessing import preprocess
+from ser.corpus.checks import check_values
+from ser.emotions import EMOTIONS
+from ser.errors import InputError, NoAnswer
+from ser.features.frame_features import feature_names, frame_features
+from ser.features.mel import log_mel
+from ser.scoring.calibration import temper
+
+SHORTEST_SECONDS = 0.3
+LONGEST_WHOLE_SECONDS = 6.0  # up to here a recording is one clip, as in training; the corpus's longest has 5.0
+WINDOWS_OVERLAP = 2  # every moment of a long recording is seen by this many windows
+SILENT_DB = -70.0  # of the loudest 32 ms, relative to full scale
+VOICED_HARMONICITY = 0.5  # refuses none of CREMA-D's clips, and white noise
+VOICED_FRAMES = 5  # 80 ms
+MOST_WINDOWS = 32  # answered at once
+MOST_SAMPLES = 2**22  # held for them: 16 MB, whatever the sample rate
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a recording: its answer, or why it has none."""
+
+    start_seconds: float
+    end_seconds: float
+    probabilities: NDArray[np.float32] | None  # (emotions,), of the fusion, calibrated
+    networks: dict[str, NDArray[np.float32]]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """The answer for a recording."""
+
+    duration_seconds: float
+    probabilities: NDArray[np.float32]  # (emotions,), of the fusion, calibrated
+    networks: dict[str, NDArray[np.float32]]  # (emotions,) of each network, as trained
+    windows: list[Window]
+    threshold: float
+
+    @property
+    def order(self) -> list[int]:
+        """Emotion numbers, the most probable first."""
+        return np.argsort(-self.probabilities, kind="stable").tolist()
+
+    @property
+    def emotion(self) -> str:
+        return EMOTIONS[self.order[0]]
+
+    @property
+    def timeline(self) -> list["Window"]:
+        """The windows of a long recording without their overlap: each up to the middle of what it shares."""
+        edges = [(before.end_seconds + after.start_seconds) / 2 for before, after in pairwise(self.windows)]
+        starts, ends = [0.0, *edges], [*edges, self.duration_seconds]
+        return [
+            replace(window, start_seconds=start, end_seconds=end)
+            for window, start, end in zip(self.windows, starts, ends, strict=True)
+        ]
+
+    @property
+    def sure(self) -> bool:
+        """Whether the best probability reaches the bundle's threshold."""
+        return bool(self.probabilities.max() >= self.threshold)
+
+
+class Recognizer:
+    """Answers for recordings with a bundle's networks.
+
+    Parameters
+    ----------
+    bundle : see ``ser.answers.bundle``
+    threads : of ONNX Runtime for one batch
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1):
+        if bundle.about["params"]["training"]["speaker_normalization"]:
+            raise InputError(
+                "The bundle's networks want every speaker's own statistics (training.speaker_normalization: true), "
+                "which a single recording does not have. Train with false."
+            )
+        self.about = bundle.about
+        # A dict as an object with attributes, as the functions of the pipeline take their settings.
+        self.params = json.loads(json.dumps(bundle.about["params"]), object_hook=lambda d: SimpleNamespace(**d))
+        self.sessions = {name: _session(network, name, bundle, threads) for name, network in bundle.networks.items()}
+        families = bundle.about["params"]["train_cnn1d"]["families"]
+        features = bundle.about["params"]["features_1d"]
+        sizes = {"n_mels": features["n_mels"], "n_mfcc": features["n_mfcc"]}
+        self.names = feature_names(**sizes)
+        self.columns = [self.names.index(name) for name in feature_names(families, **sizes)]
+        for name, wanted in (("cnn1d", len(self.columns)), ("cnn2d", self.params.spectrograms.n_mels)):
+            columns = self.sessions[name].get_inputs()[0].shape[-1]
+            if columns != wanted:
+                raise InputError(
+                    f"{bundle.name}: {name} reads {columns} features a frame, its parameters give {wanted}."
+                )
+        self._try_out(bundle.name)
+
+    def _try_out(self, name: str) -> None:
+        """Answer for a second of noise: what a bundle cannot do is then no recording's fault."""
+        samples = np.random.default_rng(0).uniform(-0.1, 0.1, (self.params.preprocess.sample_rate, 1))
+        try:
+            signal = preprocess(samples.astype(np.float32), self.params.preprocess.sample_rate, self.params.preprocess)
+            networks = self.network_probabilities(*self.features(signal[None]))
+        except Exception as error:  # ONNX Runtime's own exceptions have no common ancestor
+            reason = str(error).splitlines()[0][:200]
+            raise InputError(f"{name}: its networks and its parameters do not work together: {reason}") from error
+        for network, probabilities in networks.items():
+            if probabilities.shape != (1, len(EMOTIONS)) or not np.isfinite(probabilities).all():
+                raise InputError(f"{name}: {network} gives no probabilities of {len(EMOTIONS)} emotions.")
+
+    @property
+    def window_seconds(self) -> float:
+        """Length of what the networks see at once."""
+        return self.params.preprocess.duration_seconds
+
+    def features(self, signals: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Frame features, all columns, and spectrograms, rounded as the pipeline's arrays are.
+
+        Parameters
+        ----------
+        signals : preprocessed, shape ``(clips, samples)``
+
+        Returns
+        -------
+        shapes ``(clips, frames, features)`` and ``(clips, frames, mels)``
+        """
+        about = self.about["params"]
+        rate = about["preprocess"]["sample_rate"]
+        signals = _as_stored(signals)
+        frames = _as_stored(frame_features(signals, sample_rate=rate, **about["features_1d"]))
+        settings = about["spectrograms"]
+        if all(about["features_1d"][key] == value for key, value in settings.items()):
+            return frames, frames[..., : settings["n_mels"]]
+        return frames, _as_stored(log_mel(signals, sample_rate=rate, **settings))
+
+    def network_probabilities(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, NDArray]:
+        """Probabilities ``(clips, emotions)`` of each network, from what ``features`` gives."""
+        inputs = {"cnn1d": frames[..., self.columns], "cnn2d": mels}
+        return {name: self.probabilities_of(name, given) for name, given in inputs.items()}
+
+    def probabilities_of(self, name: str, given: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities ``(clips, emotions)`` of one network from its own input ``(clips, frames, columns)``."""
+        session = self.sessions[name]
+        logits = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(given)})[0]
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    def calibrated(self, networks: dict[str, NDArray]) -> NDArray[np.float32]:
+        """The mean of the networks' probabilities, tempered."""
+        return temper(np.mean([networks[name] for name in NETWORKS], axis=0), self.about["temperature"])
+
+    def recognize(self, samples: NDArray[np.float32], sample_rate: int) -> Recognition:
+        """The answer for a recording that is in memory.
+
+        Parameters
+        ----------
+        samples : shape ``(samples, channels)``, full scale 1
+        sample_rate : Hz
+
+        Raises
+        ------
+        NoAnswer : too short, silent, or without speech
+        """
+        return self.recognize_stream([samples], sample_rate)
+
+    def recognize_stream(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> Recognition:
+        """The answer for a recording that arrives in blocks, so that memory does not grow with it.
+
+        Parameters
+        ----------
+        blocks : consecutive parts, each ``(samples, channels)``
+        """
+        counted = _Counted(blocks)
+        stretches = _stretches(counted, sample_rate, self.window_seconds)
+        most = max(1, min(MOST_WINDOWS, MOST_SAMPLES // round(self.window_seconds * sample_rate)))
+        windows: list[Window] = []
+        while batch := list(islice(stretches, most)):
+            windows += self._answer_windows(batch, sample_rate)
+        duration_seconds = counted.samples / sample_rate
+        spoken = [window for window in windows if window.probabilities is not None]
+        if not spoken:
+            kind = "silent" if all(window.reason == "silent" for window in windows) else "no speech"
+            found = "silent: nothing above" if kind == "silent" else "no speech found: nothing voiced above"
+            raise NoAnswer(kind, f"{found} {SILENT_DB:.0f} dB of full scale")
+        return Recognition(
+            duration_seconds,
+            np.mean([window.probabilities for window in spoken], axis=0),
+            {name: np.mean([window.networks[name] for window in spoken], axis=0) for name in NETWORKS},
+            windows,
+            self.about["threshold"],
+        )
+
+    def _answer_windows(self, batch: list[tuple[float, float, NDArray]], sample_rate: int) -> list[Window]:
+        """Answer a batch of windows at once; those that are silent or without speech get none."""
+        settings = self.params.preprocess
+        loud = [_peak_db(samples, sample_rate) >= SILENT_DB for _, _, samples in batch]
+        heard = [window for window, audible in zip(batch, loud, strict=True) if audible]
+        reasons = ["" if audible else "silent" for audible in loud]
+        if heard:
+            signals = np.stack([preprocess(samples, sample_rate, settings) for _, _, samples in heard])
+            frames, mels = self.features(signals)
+            networks = self.network_probabilities(frames, mels)
+            probabilities, voiced = self.calibrated(networks), self._voiced(frames)
+        answers, row = [], 0
+        for (start, end, _), reason in zip(batch, reasons, strict=True):
+            if reason:
+                answers.append(Window(start, end, None, {}, reason))
+                continue
+            if voiced[row]:
+                own = {name: given[row] for name, given in networks.items()}
+                answers.append(Window(start, end, probabilities[row], own))
+            else:
+                answers.append(Window(start, end, None, {}, "no speech"))
+            row += 1
+        return answers
+
+    def _voiced(self, frames: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each clip has enough frames with a pitch, as every spoken syllable has: ``(clips,)``."""
+        harmonicity = frames[..., self.names.index("harmonicity")]
+        return np.count_nonzero(harmonicity > VOICED_HARMONICITY, axis=1) >= VOICED_FRAMES
+
+
+def _session(network: bytes, name: str, bundle: Bundle, threads: int):
+    """A network, opened by ONNX Runtime.
+
+    Raises
+    ------
+    InputError : it is no network, wants more than its own bytes, or has other inputs and outputs than one each
+    """
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        check_network(network)
+        session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions have no common ancestor
+        reason = str(error).splitlines()[0][:200]
+        raise InputError(f"{bundle.name}: its network {name} cannot be opened: {reason}") from error
+    shapes = [value.shape for value in (*session.get_inputs(), *session.get_outputs())]
+    if len(session.get_inputs()) != 1 or list(map(len, shapes)) != [3, 2]:
+        raise InputError(f"{bundle.name}: its network {name} has inputs and outputs of the shapes {shapes}.")
+    return session
+
+
+def _as_stored(values: NDArray) -> NDArray[np.float32]:
+    """What the pipeline's float16 arrays keep of values."""
+    return values.astype(np.float16).astype(np.float32)
+
+
+def _peak_db(samples: NDArray[np.float32], sample_rate: int) -> float:
+    """Level of the loudest 32 ms, in dB of full scale."""
+    mono = samples.mean(axis=1)
+    mono = mono - mono.mean()  # a constant makes no sound
+    size = max(1, round(0.032 * sample_rate))
+    power = np.add.reduceat(mono.astype(np.float64) ** 2, np.arange(0, len(mono), size)) / size
+    return 10 * np.log10(max(float(power.max()), 1e-20))
+
+
+class _Counted:
+    """Blocks of one channel, checked and counted as they pass."""
+
+    def __init__(self, blocks: Iterable[NDArray[np.float32]]):
+        self.blocks, self.samples = blocks, 0
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for block in self.blocks:
+            check_values(block)
+            self.samples += len(block)
+            yield block.mean(axis=1, dtype=np.float32, keepdims=True) if block.shape[1] > 1 else block
+
+
+def _stretches(
+    blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float
+) -> Iterator[tuple[float, float, NDArray[np.float32]]]:
+    """A short recording as one stretch, a long one in overlapping windows; the last one ends with the recording.
+
+    Yields
+    ------
+    start and end in seconds, and samples ``(samples, 1)``
+
+    Raises
+    ------
+    NoAnswer : too short
+    """
+    arriving, kept = iter(blocks), np.zeros((0, 1), np.float32)
+    for block in arriving:
+        kept = np.concatenate([kept, block])
+        if len(kept) > LONGEST_WHOLE_SECONDS * sample_rate:
+            yield from _cut(chain([kept], arriving), sample_rate, window_seconds)
+            return
+    seconds = len(kept) / sample_rate
+    if seconds < SHORTEST_SECONDS:
+        raise NoAnswer("short", f"too short: {seconds:.3f} s; at least {SHORTEST_SECONDS} s are needed")
+    yield 0.0, seconds, kept
+
+
+def _cut(
+    blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float
+) -> Iterator[tuple[float, float, NDArray[np.float32]]]:
+    """Overlapping windows; see ``_stretches``."""
+    length = round(window_seconds * sample_rate)
+    hop = length // WINDOWS_OVERLAP
+    start, kept = 0, np.zeros((0, 1), np.float32)
+    for block in blocks:
+        kept, first = np.concatenate([kept, block]), 0
+        while len(kept) - first >= length:
+            yield start / sample_rate, (start + length) / sample_rate, kept[first : first + length].copy()
+            start, first = start + hop, first + hop
+        kept = kept[first:].copy()  # a view would keep the whole block in memory
+    if len(kept) > length - hop:  # something that no window has covered
+        yield start / sample_rate, (start + len(kept)) / sample_rate, kept

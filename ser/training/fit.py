@@ -1,0 +1,189 @@
+"""Fitting a network: schedule, epochs, early stopping on validation UAR, and resuming."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.emotions import EMOTIONS
+from ser.scoring.scores import confusion, unweighted_average_recall
+from ser.training.batches import Batches
+from ser.training.devices import predict_on_batch, train_on_batch
+
+PREDICTION_BATCH = 256
+
+
+@dataclass
+class Progress:
+    """All that a training needs to go on where it stopped, after ``len(history)`` epochs.
+
+    ``variables`` are the network's and the optimizer's values; ``best`` the weights of the epoch with
+    the highest validation UAR so far.
+    """
+
+    history: list[dict] = field(default_factory=list)
+    variables: list[NDArray] = field(default_factory=list)
+    best: list[NDArray] = field(default_factory=list)
+
+
+def compile_network(
+    model: keras.Model,
+    *,
+    epochs: int,
+    steps_per_epoch: int,
+    learning_rate: float,
+    warmup_fraction: float,
+    weight_decay: float,
+    label_smoothing: float,
+) -> None:
+    """AdamW (Loshchilov and Hutter 2019) under a linear warm-up and a cosine decay over all steps.
+
+    Batch normalisation averages its running statistics over about an epoch: over enough batches, and
+    over few enough that validation sees the statistics of now, on a small corpus too.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = float(np.clip(1 - 1 / steps_per_epoch, 0.9, 0.99))
+    steps = epochs * steps_per_epoch
+    warmup = min(round(warmup_fraction * steps), steps - 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        learning_rate / 25 if warmup else learning_rate,
+        decay_steps=steps - warmup,
+        alpha=0.001,
+        warmup_target=learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=weight_decay),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
+        metrics=["accuracy"],
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def fit(
+    model: keras.Model,
+    batches: Batches,
+    validation: tuple[NDArray, NDArray[np.int64]],
+    *,
+    epochs: int,
+    patience_epochs: int,
+    progress: Progress,
+    save: Callable[[Progress], None],
+    report: Callable[[str], None],
+) -> list[dict]:
+    """Train until ``epochs`` or until validation UAR has not risen for ``patience_epochs``.
+
+    The model ends with the weights of its best epoch.
+
+    Parameters
+    ----------
+    model : compiled
+    validation : features ``(clips, frames, features)`` and emotion numbers ``(clips,)``
+    progress : empty, or what an interrupted training saved
+    save : called after every epoch with all that is needed to resume
+    report : called after every epoch with one line
+
+    Returns
+    -------
+    one dict an epoch: ``epoch, loss, accuracy, validation_loss, validation_accuracy, validation_uar``
+    """
+    _restore(model, progress.variables)
+    history, best = progress.history, progress.best
+    while len(history) < epochs and not _exhausted(history, patience_epochs):
+        start = time.perf_counter()
+        row, waiting = _train_epoch(model, batches, epoch=len(history))
+        row |= _validate(model, *validation)
+        row = {key: round(float(value), 5) for key, value in row.items()} | {"epoch": len(history) + 1}
+        if row["validation_uar"] > max((past["validation_uar"] for past in history), default=-1):
+            best = model.get_weights()
+        history.append(row)
+        save(Progress(history, [np.asarray(v) for v in _variables(model)], best))
+        report(
+            f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; validation loss "
+            f"{row['validation_loss']:.3f}, accuracy {row['validation_accuracy']:.3f}, "
+            f"UAR {row['validation_uar']:.3f}; {time.perf_counter() - start:.1f} s, {waiting:.0%} waiting for input"
+        )
+    model.set_weights(best)
+    return history
+
+
+def predict_probabilities(model: keras.Model, features: NDArray) -> NDArray[np.float32]:
+    """Probabilities ``(clips, emotions)`` of ``(clips, frames, features)``."""
+    logits = np.concatenate(
+        [
+            predict_on_batch(model, features[start : start + PREDICTION_BATCH].astype(np.float32))
+            for start in range(0, len(features), PREDICTION_BATCH)
+        ]
+    )
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def count_multiplications(model: keras.Model) -> int:
+    """Multiplications of one clip's forward pass in convolutions and dense layers."""
+    counted = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Dense)
+    return sum(
+        int(np.prod(layer.output.shape[1:])) * int(np.prod(layer.kernel.shape[:-1]))
+        for layer in model.layers
+        if isinstance(layer, counted)
+    )
+
+
+def _train_epoch(model: keras.Model, batches: Batches, *, epoch: int) -> tuple[dict, float]:
+    """One pass over the batches: its mean loss and accuracy, and the share of time spent waiting for input."""
+    start, waited, logs = time.perf_counter(), 0.0, []
+    for batch, seconds in _prepared(batches, epoch):
+        waited += seconds
+        logs.append(train_on_batch(model, batch))
+    row = {"epoch": epoch + 1} | {key: np.mean([log[key] for log in logs]) for key in ("loss", "accuracy")}
+    return row, waited / (time.perf_counter() - start)
+
+
+def _prepared(batches: Batches, epoch: int) -> Iterator[tuple[tuple, float]]:
+    """Batches, each prepared by a thread while the one before is trained on, and the wait for each."""
+    with ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(batches.batch, epoch, 0)
+        for index in range(len(batches)):
+            start = time.perf_counter()
+            batch = ahead.result()
+            waited = time.perf_counter() - start
+            if index + 1 < len(batches):
+                ahead = thread.submit(batches.batch, epoch, index + 1)
+            yield batch, waited
+
+
+def _validate(model: keras.Model, features: NDArray, actual: NDArray[np.int64]) -> dict:
+    probabilities = predict_probabilities(model, features)
+    counts = confusion(actual, probabilities.argmax(axis=1))
+    likelihood = probabilities[np.arange(len(actual)), actual]
+    return {
+        "validation_loss": -np.log(np.maximum(likelihood, 1e-7)).mean(),
+        "validation_accuracy": np.trace(counts) / len(actual),
+        "validation_uar": unweighted_average_recall(counts),
+    }
+
+
+def _exhausted(history: list[dict], patience_epochs: int) -> bool:
+    scores = [row["validation_uar"] for row in history]
+    return bool(scores) and len(scores) - 1 - int(np.argmax(scores)) >= patience_epochs
+
+
+def _variables(model: keras.Model) -> list:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _restore(model: keras.Model, values: list[NDArray]) -> None:
+    if values:
+        for variable, value in zip(_variables(model), values, strict=True):
+            variable.assign(value)
+
+
+def balanced_class_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights inverse to each emotion's share of the targets, with mean 1 over the rows."""
+    share = targets.mean(axis=0)
+    return (1 / (len(EMOTIONS) * np.maximum(share, 1e-6))).astype(np.float32)

@@ -1,0 +1,1 @@
+"""What makes results/: cross-validation, ablation, and their tables."""

@@ -1,0 +1,168 @@
+"""Cross-validation: train what is missing of every study, and write what each found.
+
+``python -m studies.cross_validate`` writes ``results/crema-d/STUDY.json`` from the runs in ``data/runs``.
+It reads the features that the pipeline wrote, and ``params.yaml``; ``make cross-validate`` brings them
+up to date. Each processor trains one network at a time; a GPU one, or ``--jobs`` of them.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import tensorflow
+
+from ser import artifacts
+from ser.errors import InputError
+from ser.parallel import workers
+from ser.params import Params, load
+from ser.scoring.metrics import classifier_metrics, groups_of
+from ser.scoring.scores import score
+from ser.training.train import Clips
+from stages.shared.console import run as run_stage
+from stages.shared.training import read_clips
+from stages.split import divide_index
+from studies.plan import NETWORKS, STUDIES, Run, runs_of
+from studies.pooling import Answer, average_seeds, fuse, pool_tests
+from studies.runs import ENROLLED_CLIPS, ENVIRONMENT, RUNS, describe, finished, train_run
+from studies.summary import score_pooled, summarise
+
+GROUPS = ("sex", "age_band", "race")
+
+
+def default_jobs() -> int:
+    """One training a processor (``SER_WORKERS`` sets another number), or one where there is a GPU."""
+    return 1 if tensorflow.config.list_physical_devices("GPU") else workers()
+
+
+def train_missing(runs: list[Run], params: Params, jobs: int) -> int:
+    """Train the unfinished runs, ``jobs`` at a time, each in a process of its own."""
+    missing = [run for run in runs if not finished(run, params)]
+    command = [sys.executable, "-m", "studies.cross_validate", "--train"]
+    environment = os.environ | ENVIRONMENT
+    with ThreadPoolExecutor(jobs) as pool:
+        codes = list(pool.map(lambda run: subprocess.run([*command, run.name], env=environment).returncode, missing))
+    failed = [run.name for run, code in zip(missing, codes, strict=True) if code]
+    if failed:
+        raise InputError(f"{len(failed)} of {len(missing)} trainings failed, see above: {', '.join(failed)}")
+    return len(missing)
+
+
+def read_answers(runs: list[Run], params: Params) -> list[Answer]:
+    """What the runs said of every clip."""
+    index = artifacts.read_parquet("data/clips.parquet")
+    return [
+        Answer(
+            run.classifier,
+            run.fold,
+            run.seed,
+            artifacts.read_arrays(RUNS / f"{run.name}.npz")["probabilities"][0],
+            np.array(divide_index(index, run.settings(params).split)),
+        )
+        for run in runs
+    ]
+
+
+def summary_of(study: str, params: Params) -> dict:
+    """What a study found, and what it was run with."""
+    clips, runs = read_clips(), runs_of(study)
+    settings = {run.fold: run.settings(params) for run in runs}
+    answers = read_answers(runs, params)
+    answers += fuse(answers)
+
+    def summaries(found: list[Answer]) -> dict:
+        rows: dict[str, list[dict]] = {}
+        for answer in found:
+            metrics = classifier_metrics(
+                answer.probabilities,
+                clips.labels(),
+                clips.actors,
+                clips.votes,
+                answer.subsets,
+                settings=settings[answer.fold],
+                seed=params.evaluate.seed,
+                bootstrap_samples=params.evaluate.bootstrap_samples,
+                decides_alone=answer.classifier == "baseline",
+            )
+            rows.setdefault(answer.classifier, []).append({"fold": answer.fold, "seed": answer.seed} | metrics)
+        return {name: summarise(trainings) for name, trainings in rows.items()}
+
+    return {
+        "params": settings[1].model_dump(),
+        "classifiers": summaries(answers),
+        "seeds_averaged": summaries(average_seeds(answers)),
+        "pooled": pooled_scores([answer for answer in answers if answer.seed == 0], clips, params),
+        "enrolment": enrolment_scores(runs, clips, params) if STUDIES[study].speaker_normalization else {},
+        "runs": {run.name: describe(run) for run in runs},
+    }
+
+
+def pooled_scores(answers: list[Answer], clips: Clips, params: Params) -> dict:
+    """Scores on every fold's test clips together."""
+    pooled = {}
+    for name in dict.fromkeys(answer.classifier for answer in answers):
+        pooled[name], tested = pool_tests([answer for answer in answers if answer.classifier == name])
+    groups = groups_of(artifacts.read_parquet("data/clips.parquet"))
+    return score_pooled(
+        {name: given[tested] for name, given in pooled.items()},
+        clips.labels()[tested],
+        clips.actors[tested],
+        clips.votes[tested],
+        {group: groups[group][tested] for group in GROUPS},
+        bootstrap_samples=params.evaluate.bootstrap_samples,
+        seed=params.evaluate.seed,
+    )
+
+
+def enrolment_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
+    """Scores over all folds when a speaker is known from n clips, which is what a user can have."""
+    stored = [
+        (run.classifier, artifacts.read_arrays(RUNS / f"{run.name}.npz")) for run in runs if run.classifier in NETWORKS
+    ]
+    found: dict[str, dict] = {}
+    for count in ENROLLED_CLIPS:
+        parts = {name: [kept[f"enrolled{count}"] for other, kept in stored if other == name] for name in NETWORKS}
+        rows = np.concatenate([rows for rows, _ in parts["cnn1d"]])
+        given = {name: np.concatenate([answers for _, answers in kept]) for name, kept in parts.items()}
+        given["fusion"] = (given["cnn1d"] + given["cnn2d"]) / 2
+        found[str(count)] = {
+            name: score(
+                answers,
+                clips.labels()[rows],
+                clips.actors[rows],
+                bootstrap_samples=params.evaluate.bootstrap_samples,
+                rng=np.random.default_rng(params.evaluate.seed),
+            )
+            for name, answers in given.items()
+        }
+    return found
+
+
+def cross_validate() -> str:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        choices=range(1, 65),
+        metavar="N",
+        help="trainings at once; by default one a processor (each wants 1.6 GB), one on a GPU",
+    )
+    parser.add_argument("--study", action="append", choices=STUDIES, help="only this study; may be repeated")
+    planned = {run.name: run for study in STUDIES for run in runs_of(study)}
+    parser.add_argument("--train", metavar="RUN", choices=planned, help="train this run alone, and write no summary")
+    options, params = parser.parse_args(), load()
+    if options.train:
+        train_run(planned[options.train], params)
+        return f"{options.train} trained"
+    studies = options.study or list(STUDIES)
+    runs = [run for study in studies for run in runs_of(study)]
+    trained = train_missing(runs, params, options.jobs or default_jobs())
+    for study in studies:
+        artifacts.write_json(f"results/crema-d/{study}.json", summary_of(study, params))
+    return f"{trained} runs trained, {len(runs) - trained} taken from {RUNS}"
+
+
+if __name__ == "__main__":
+    run_stage(cross_validate)

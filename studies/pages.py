@@ -1,0 +1,54 @@
+"""Write the tables of README.md and of the model card from ``results/crema-d`` and the package's bundle, never by hand.
+
+``python -m studies.pages`` fills every block ``<!-- results: STUDY TABLE -->`` and ``<!-- output: ser info -->``;
+``--check`` writes nothing and fails where a page differs.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from ser import artifacts
+from ser.answers.card import card
+from ser.cli import open_bundle
+from ser.errors import InputError
+from stages.shared.console import run
+from studies import tables
+
+PAGES = (Path("README.md"), Path("docs/model_card.md"))
+TABLES = {
+    "protocol": tables.protocol_table,
+    "seeds": tables.seeds_table,
+    "folds": tables.folds_table,
+    "comparisons": tables.comparison_table,
+    "recall": tables.recall_table,
+    "groups": tables.group_table,
+    "enrolment": tables.enrolment_table,
+    "ablation": tables.ablation_table,
+}
+
+
+def fill(text: str) -> str:
+    """The page with every block made anew from the results that it names."""
+    for study, table in re.findall(r"<!-- results: (\S+) (\S+) -->", text):
+        content = TABLES[table](artifacts.read_json(f"results/crema-d/{study}.json"))
+        text = tables.replace_block(text, f"results: {study} {table}", content)
+    return tables.replace_block(text, "output: ser info", f"```\n{card(open_bundle(None).about)}\n```")
+
+
+def results() -> str:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is out of date")
+    check = parser.parse_args().check
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        filled = fill(text)
+        if check and filled != text:
+            raise InputError(f"{page} differs from what the results hold. Run: make results")
+        if not check:
+            artifacts.write_bytes(page, filled.encode())
+    return f"{', '.join(map(str, PAGES))} {'checked' if check else 'written'}"
+
+
+if __name__ == "__main__":
+    run(results)

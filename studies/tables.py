@@ -1,0 +1,158 @@
+"""Results as Markdown tables, from what cross-validation and the ablation wrote."""
+
+import re
+
+from ser.errors import InputError
+from ser.scoring.tables import TITLES, interval_text, markdown, number
+
+GROUP_TITLES = {"sex": "sex", "age_band": "age", "race": "race"}
+
+
+def protocol_table(study: dict) -> str:
+    """Every classifier of a study: means over its trainings, spreads, the interval over actors, the gap."""
+    pooled = study["pooled"]
+    unseen = pooled["scores_without_selection_actors"]
+    rows = [
+        {
+            "": TITLES[name],
+            **_means(study["classifiers"][name]),
+            "95 % over actors": interval_text(pooled["scores"][name]),
+            "selection actors left out": number(unseen.get(name, {}).get("uar")),
+        }
+        for name in TITLES
+    ]
+    for name, summary in study["seeds_averaged"].items():
+        rows.append({"": f"{TITLES[name]}, seeds averaged", **_means(summary)})
+    if heard := pooled["listeners"]:
+        uar, accuracy = number(heard["uar"]), number(heard["accuracy"])
+        rows.append({"": "listeners, voice only", "test UAR": uar, "test accuracy": accuracy})
+    header = ["", "test UAR", "95 % over actors", "selection actors left out", "spread of folds", "spread of seeds"]
+    header += ["train accuracy", "test accuracy", "train minus test"]
+    filled = [name for name in header if name == "" or any(row.get(name) for row in rows)]
+    return markdown(filled, [[row.get(name, "") for name in filled] for row in rows])
+
+
+def _means(summary: dict) -> dict[str, str]:
+    mean = summary["mean"]
+    return {
+        "test UAR": number(mean["test"]["uar"]),
+        "spread of folds": number(summary.get("spread_of_folds", {}).get("uar")),
+        "spread of seeds": number(summary.get("spread_of_seeds", {}).get("uar")),
+        "train accuracy": number(mean["train"]["accuracy"]),
+        "test accuracy": number(mean["test"]["accuracy"]),
+        "train minus test": number(summary["mean_train_minus_test_accuracy"]),
+    }
+
+
+def seeds_table(study: dict) -> str:
+    """Validation and test UAR of every training of a study, a row a seed."""
+    names = ("cnn1d", "cnn2d", "fusion")
+    trainings = {name: study["classifiers"][name]["trainings"] for name in names}
+    rows = [
+        [str(seed), *(number(trainings[name][i][subset]["uar"]) for name in names for subset in ("validation", "test"))]
+        for i, seed in enumerate(training["seed"] for training in trainings["cnn1d"])
+    ]
+    return markdown(["seed", *(f"{TITLES[n]} {subset}" for n in names for subset in ("validation", "test"))], rows)
+
+
+def folds_table(study: dict) -> str:
+    """Test UAR of every fold, the mean over its seeds."""
+    names = [name for name in TITLES if name in study["classifiers"]]
+    folds = sorted({training["fold"] for training in study["classifiers"]["cnn1d"]["trainings"]})
+    rows = []
+    for fold in folds:
+        found = [[t["test"]["uar"] for t in study["classifiers"][n]["trainings"] if t["fold"] == fold] for n in names]
+        rows.append([str(fold), *(number(sum(scores) / len(scores)) for scores in found)])
+    return markdown(["fold", *(TITLES[name] for name in names)], rows)
+
+
+def comparison_table(study: dict) -> str:
+    """Paired differences of UAR over actors."""
+    rows = [
+        [
+            f"{TITLES[row['first']]} minus {TITLES[row['second']]}",
+            f"{row['uar_difference']:+.3f}",
+            f"{row['low']:+.3f} to {row['high']:+.3f}",
+            f"{row['p']:.3f}",
+        ]
+        for row in study["pooled"]["comparisons"]
+    ]
+    return markdown(["", "UAR", "95 % over actors", "p"], rows)
+
+
+def recall_table(study: dict) -> str:
+    """Recall of each emotion, on every fold's test clips."""
+    scores = study["pooled"]["scores"]
+    rows = [
+        [emotion, *(number(scores[name]["recall"][emotion]) for name in TITLES)]
+        for emotion in scores["fusion"]["recall"]
+    ]
+    return markdown(["recall", *TITLES.values()], rows)
+
+
+def group_table(study: dict) -> str:
+    """UAR of the fusion in each group beside the listeners', and of the actor whom it recognises worst."""
+    rows = [
+        [
+            f"{GROUP_TITLES[group]}: {value}",
+            str(scores["actors"]),
+            str(scores["clips"]),
+            number(scores["uar"]),
+            interval_text(scores),
+            number((scores["listeners"] or {}).get("uar")),
+        ]
+        for group, values in study["pooled"]["groups"].items()
+        for value, scores in values.items()
+    ]
+    worst = study["pooled"]["worst_actor"]["fusion"]
+    rows.append([f"worst actor ({worst['value']})", "1", str(worst["clips"]), number(worst["uar"]), "", ""])
+    return markdown(["", "actors", "clips", "fusion UAR", "95 % over actors", "listeners UAR"], rows)
+
+
+def enrolment_table(study: dict) -> str:
+    """UAR when a speaker's statistics come from n other clips, and from all of the speaker's clips."""
+    rows = [
+        [f"{count} set aside", *(number(scores[name]["uar"]) for name in ("cnn1d", "cnn2d", "fusion"))]
+        for count, scores in study["enrolment"].items()
+    ]
+    whole = study["pooled"]["scores"]
+    rows.append(["all, transductive", *(number(whole[name]["uar"]) for name in ("cnn1d", "cnn2d", "fusion"))])
+    return markdown(["clips of the speaker", "CNN1D", "CNN2D", "fusion"], rows)
+
+
+def ablation_note(ablation: dict) -> str:
+    """The terms on which the ablation holds."""
+    return (
+        f"CNN1D on CREMA-D, division audeering, validation actors alone, one seed, a short training "
+        f"({', '.join(ablation['common'])}): a row's interval over actors holds for the clips, not for another seed. "
+        f"Rows with copies have twice the training steps."
+    )
+
+
+def ablation_rows(ablation: dict) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the ablation: validation UAR, and its difference from the defaults."""
+    rows = []
+    for row in ablation["rows"]:
+        against = row["against_defaults"]
+        difference = f"{against['uar_difference']:+.3f} ({against['low']:+.3f} to {against['high']:+.3f})"
+        same = row is ablation["rows"][0]
+        rows.append([row["row"], number(row["uar"]), interval_text(row), "" if same else difference])
+    return ["", "validation UAR", "95 % over actors", "minus defaults (95 %)"], rows
+
+
+def ablation_table(ablation: dict) -> str:
+    """The ablation, under the terms on which it holds."""
+    return f"{ablation_note(ablation)}\n\n{markdown(*ablation_rows(ablation))}"
+
+
+def replace_block(text: str, name: str, content: str) -> str:
+    """Put ``content`` between ``<!-- name -->`` and ``<!-- end of name -->``.
+
+    Raises
+    ------
+    InputError : the text has no such block
+    """
+    block = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end of {re.escape(name)} -->)", re.DOTALL)
+    if not block.search(text):
+        raise InputError(f"no block '<!-- {name} -->' ... '<!-- end of {name} -->' to fill")
+    return block.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text)
