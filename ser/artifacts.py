@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ser.audio.reading import GIT_LFS_MARK, LFS_ADVICE
 from ser.errors import InputError
+
+GIT_LFS_MARK = b"version https://git-lfs"
+LFS_ADVICE = "a Git LFS pointer instead of the file; run 'git lfs pull' in its repository"
 
 
 @contextmanager

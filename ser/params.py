@@ -4,29 +4,14 @@ A block of ``params.yaml`` carries the name of its stage. ``corpus`` is shared b
 the recordings, ``training`` by the two networks.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ser.errors import InputError
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-Family = Literal["log_mel", "energy", "entropy_of_energy", "zero_crossing_rate", "rmse", "mfcc", "pitch"]
-Families = Annotated[list[Family], Field(min_length=1, max_length=7)]
-
-
-class Block(BaseModel):
-    """A block of parameters: every key required, unknown keys and wrong types refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+from ser.settings import Block, Count, Fraction, NonNegative, Positive, Rate, Schedule, Seed, Share
 
 
 class Corpus(Block):
@@ -139,9 +124,9 @@ class Features1d(Spectrograms):
 class OnTheFly(Block):
     """Augmentation drawn anew for every training batch."""
 
-    max_rate: Annotated[float, Field(ge=0, lt=1)]
+    max_rate: Rate
     max_shift_frames: Annotated[int, Field(ge=0)]
-    max_warp: Annotated[float, Field(ge=0, lt=1)]
+    max_warp: Rate
     max_gain_db: NonNegative
     time_masks: Annotated[int, Field(ge=0)]
     time_mask_frames: Annotated[int, Field(ge=0)]
@@ -157,37 +142,12 @@ class Training(Block):
     copies: list[Literal["noise", "shift", "pitch"]]
     soft_labels: Fraction
     class_weights: bool
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    label_smoothing: Rate
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Positive
-    warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
+    warmup_fraction: Rate
     weight_decay: NonNegative
     on_the_fly: OnTheFly
-
-
-class Network(Block):
-    """What each network has of its own."""
-
-    width: Annotated[int, Field(ge=8)]
-    spatial_dropout: Annotated[float, Field(ge=0, lt=1)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    epochs: Count
-    patience_epochs: Count
-    seed: Seed
-
-
-class TrainCnn1d(Network):
-    """The 1D network."""
-
-    families: Families
-    blocks: Count
-
-
-class TrainCnn2d(Network):
-    """The 2D network."""
-
-    stages: Annotated[int, Field(ge=1, le=5)]
-    time_stride: Annotated[int, Field(ge=1, le=8)]
 
 
 class Evaluate(Block):
@@ -209,9 +169,23 @@ class Params(Block):
     features_1d: Features1d
     spectrograms: Spectrograms
     training: Training
-    train_cnn1d: TrainCnn1d
-    train_cnn2d: TrainCnn2d
+    networks: dict[str, Schedule]  # blocks ``train_NAME``, by name
     evaluate: Evaluate
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, content):
+        """The blocks ``train_NAME`` under one key, whatever networks they are of."""
+        if not isinstance(content, dict):
+            return content
+        trained = {key for key in content if str(key).startswith("train_")}
+        networks = {key.removeprefix("train_"): content[key] for key in content if key in trained}
+        return {"networks": networks} | {key: own for key, own in content.items() if key not in trained}
+
+    def blocks(self) -> dict:
+        """The parameters as ``params.yaml`` has them."""
+        dumped = self.model_dump()
+        return dumped | {f"train_{name}": own for name, own in dumped.pop("networks").items()}
 
 
 def load(path: str | Path = "params.yaml") -> Params:
@@ -233,16 +207,23 @@ def load(path: str | Path = "params.yaml") -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors()]
+        lines = [explain(problem) for problem in error.errors()]
         raise InputError(f"{path}: " + f"\n{path}: ".join(lines)) from error
 
 
-def _explain(problem: dict) -> str:
-    key = ".".join(map(str, problem["loc"])) or "the file"
+def explain(problem: dict, block: str = "") -> str:
+    """What is wrong with a parameter, in words.
+
+    Parameters
+    ----------
+    problem : as Pydantic describes it
+    block : in which it was found, where the description does not say
+    """
+    key = re.sub(r"^networks\.", "train_", ".".join(map(str, [block, *problem["loc"]])).lstrip(".")) or "the file"
     found = problem["input"]
     match problem["type"]:
         case "extra_forbidden":
-            return f"{key} is not a parameter; remove it or mend its name."
+            return f"{key} is not a parameter; remove it or correct its name."
         case "missing":
             return f"{key} is missing."
         case "value_error":

@@ -19,6 +19,7 @@ CHUNK = 16
 def augment() -> str:
     start, params = time.perf_counter(), load()
     settings = params.augment
+    transforms = [name for name in TRANSFORMS if name in params.training.copies]  # others would train nobody
     clips = artifacts.read_parquet("data/clips.parquet", ["clip"])["clip"].to_numpy()
     source = Path("data/signals.npy").absolute()  # the workers of a cluster may stand elsewhere
     samples = artifacts.open_array(source).shape[1]
@@ -29,21 +30,21 @@ def augment() -> str:
             signal = signals[row].astype(np.float32)
             rng = clip_rng(settings.seed, clip)
             drawn = draw_values(settings, rng)
-            copies = altered_copies(signal, drawn, sample_rate=params.preprocess.sample_rate, rng=rng)
-            altered.append((artifacts.narrow(copies), [drawn[name] for name in TRANSFORMS]))
+            copies = altered_copies(signal, drawn, transforms, sample_rate=params.preprocess.sample_rate, rng=rng)
+            altered.append((artifacts.narrow(copies), [drawn[name] for name in transforms]))
         return altered
 
-    total, values = len(TRANSFORMS) * len(clips), []
-    chunks = map_chunks(compute, list(enumerate(clips)), chunk=CHUNK)
+    total, values = len(transforms) * len(clips), []
+    chunks = map_chunks(compute, list(enumerate(clips)), chunk=CHUNK) if transforms else iter([])
     with artifacts.array_writer("data/augmented.npy", shape=(total, samples), dtype=np.float16) as augmented:
         for chunk in progress(chunks, total=len(clips)):
             for copies, drawn in chunk:
                 augmented.append(copies)
                 values += drawn
     table = {
-        "clip": np.repeat(clips, len(TRANSFORMS)),
-        "source_row": np.repeat(np.arange(len(clips)), len(TRANSFORMS)),
-        "transform": np.tile(TRANSFORMS, len(clips)),
+        "clip": np.repeat(clips, len(transforms)),
+        "source_row": np.repeat(np.arange(len(clips)), len(transforms)),
+        "transform": transforms * len(clips),
         "value": values,
     }
     artifacts.write_parquet("data/augmented.parquet", pd.DataFrame(table))

@@ -6,40 +6,40 @@ import numpy as np
 
 from ser import artifacts
 from ser.emotions import EMOTIONS
-from ser.networks.baseline import predict_baseline
+from ser.networks.baseline import BASELINE, predict_baseline
+from ser.networks.network import find_network
 from ser.params import Params, load
 from ser.scoring.calibration import answered, coverage_curve, fit_temperature, temper
-from ser.scoring.metrics import classifier_metrics, group_rows, groups_of
-from ser.scoring.scores import calibration_error, rounded
+from ser.scoring.metrics import classifier_metrics, group_rows, groups_of, summary
+from ser.scoring.scores import calibration_error, fuse, rounded
 from ser.scoring.tables import scores_page
 from ser.training.train import Clips, predict, prepared
 from stages.shared.console import rate, run
-from stages.shared.training import FEATURES, read_clips
+from stages.shared.training import read_clips, read_features
 
 
 def evaluate() -> str:
     start, params, clips = time.perf_counter(), load(), read_clips()
+    networks = {name: find_network(name) for name in params.networks}
     probabilities = {
-        network: predict(
-            network, artifacts.read_model(f"models/{network}.keras"), artifacts.open_array(path), clips, params
-        )
-        for network, path in FEATURES.items()
+        name: predict(network, artifacts.read_model(f"models/{name}.keras"), read_features(network), clips, params)
+        for name, network in networks.items()
     }
-    probabilities["fusion"] = (probabilities["cnn1d"] + probabilities["cnn2d"]) / 2
-    frames = prepared("cnn1d", artifacts.open_array(FEATURES["cnn1d"]), clips, params)
-    probabilities["baseline"] = predict_baseline(
+    probabilities["fusion"] = fuse(probabilities)
+    first = next(iter(networks.values()))
+    frames = prepared(first, read_features(first), clips, params)
+    probabilities[BASELINE] = predict_baseline(
         frames, clips.labels(), train=clips.rows("train"), seed=params.evaluate.seed
     )
     index = artifacts.read_parquet("data/clips.parquet")
-    write_scores(probabilities, clips, index, params)
-    page = scores_page({name: artifacts.read_json(f"metrics/{name}.json") for name in probabilities})
+    page = scores_page(write_scores(probabilities, clips, index, params))
     artifacts.write_bytes("metrics/scores.md", page.encode())
     print(page)
     return f"{len(index)} clips in, {len(probabilities)} classifiers scored, {rate(len(index), start)}"
 
 
-def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, params: Params) -> None:
-    """Metrics for Git, and tables for plots: one row a test clip, an emotion, a group."""
+def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, params: Params) -> dict[str, dict]:
+    """Metrics for Git, and tables for plots: one row a test clip, an emotion, a group. Gives the metrics."""
     actual, subsets = clips.labels(), np.array(clips.subsets)
     test = subsets == "test"
     groups = {group: values[test] for group, values in groups_of(index).items()}
@@ -47,9 +47,9 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
     tempered = temper(probabilities["fusion"], calibration["temperature"])
     coverage = coverage_curve(tempered[test], actual[test])
     artifacts.write_csv("metrics/coverage.csv", coverage, columns=list(coverage[0]))
-    group_table = []
+    found, group_table = {}, []
     for name, given in probabilities.items():
-        metrics = classifier_metrics(
+        found[name] = metrics = classifier_metrics(
             given,
             actual,
             clips.actors,
@@ -58,7 +58,7 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
             settings=params,
             seed=params.evaluate.seed,
             bootstrap_samples=params.evaluate.bootstrap_samples,
-            decides_alone=name == "baseline",
+            hard_decisions=name == BASELINE,
         )
         if name == "fusion":
             metrics["calibration"] = calibration
@@ -73,11 +73,13 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
         artifacts.write_csv(f"metrics/{name}_confusion.csv", confusion_rows, columns=["actual", "predicted"])
     artifacts.write_csv("metrics/groups.csv", group_table, columns=list(group_table[0]))
     predictions = index[["clip", "actor", "emotion"]].assign(subset=clips.subsets)
-    shown = {name: probabilities[name] for name in ("cnn1d", "cnn2d", "fusion")} | {"calibrated": tempered}
+    shown = {name: given for name, given in probabilities.items() if name != BASELINE} | {"calibrated": tempered}
     for name, given in shown.items():
         for column, emotion in enumerate(EMOTIONS):
             predictions[f"{name}_{emotion}"] = given[:, column]
     artifacts.write_parquet("data/predictions.parquet", predictions)
+    artifacts.write_json("metrics/summary.json", summary(found))
+    return found
 
 
 def calibrate(given: np.ndarray, actual: np.ndarray, subsets: np.ndarray, *, threshold: float) -> dict:

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from ser import artifacts
+from ser.features.columns import COLUMNS, column_rows
 from ser.features.frame_features import frame_features
 from ser.params import load
 from stages.shared.console import run
@@ -12,6 +14,8 @@ def features_1d() -> str:
     params = load()
     settings = params.features_1d.model_dump()
     compute = partial(frame_features, sample_rate=params.preprocess.sample_rate, **settings)
+    rows = column_rows(n_mels=params.features_1d.n_mels, n_mfcc=params.features_1d.n_mfcc)
+    artifacts.write_csv("data/features_1d.csv", rows, columns=COLUMNS)
     return write_features("data/features_1d.npy", compute)
 
 

@@ -19,25 +19,27 @@ from ser.scoring import charts
 from ser.scoring import page as sections
 from ser.scoring.calibration import temper
 from ser.scoring.scores import confusion
+from ser.scoring.tables import title_of
 from stages.shared.console import run
 
-CLASSIFIERS = ("cnn1d", "cnn2d", "fusion")
 WRONG_CLIPS = 20
 SALIENCY_CLIPS = 4  # of each emotion
 
 
 def report() -> str:
     params = load()
+    networks = list(params.networks)
+    classifiers = [*networks, "fusion"]
     clips, predictions = (
         artifacts.read_parquet("data/clips.parquet"),
         artifacts.read_parquet("data/predictions.parquet"),
     )
-    metrics = {name: artifacts.read_json(f"metrics/{name}.json") for name in (*CLASSIFIERS, "baseline")}
+    metrics = {name: artifacts.read_json(f"metrics/{name}.json") for name in (*classifiers, "baseline")}
     bundle = unpack(artifacts.read_bytes("models/bundle.zip"), name="models/bundle.zip")
     rows = np.flatnonzero(predictions["subset"] == "test")
     given = {
         name: predictions[[f"{name}_{emotion}" for emotion in EMOTIONS]].to_numpy(np.float32)[rows]
-        for name in CLASSIFIERS
+        for name in classifiers
     }
     actual = np.array([EMOTIONS.index(emotion) for emotion in clips["emotion"]])[rows]
     actors = clips["actor"].to_numpy()[rows]
@@ -59,14 +61,14 @@ def report() -> str:
     content = {
         "Scores": sections.scores_section(metrics),
         "Learning curves": sections.curves_section(
-            {n: artifacts.read_csv(f"metrics/{n}_history.csv") for n in CLASSIFIERS[:2]}
+            {n: artifacts.read_csv(f"metrics/{n}_history.csv") for n in networks}
         ),
         "Confusion": sections.confusion_section({name: confusion(actual, own) for name, own in decided.items()}),
         "Recall": recall,
         "Groups": sections.groups_section(artifacts.read_csv("metrics/groups.csv")),
         "Calibration": sections.calibration_section(given["fusion"], actual, calibration, curve),
-        "What the 1D network rests on": importance,
-        "What the 2D network looks at": saliency,
+        "What the networks rest on": importance,
+        "What the networks look at": saliency,
         "Confidently wrong": sections.wrong_section(wrong),
         "Data": sections.data_section(bundle.about["corpus"], subsets, artifacts.read_csv("data/rejected.csv")),
         "Model card": sections.MODEL_CARD,
@@ -83,20 +85,27 @@ def inside(bundle, rows: np.ndarray, actual: np.ndarray, seed: int) -> tuple[str
         return note, note
     recognizer = Recognizer(bundle, threads=0)
     frames, mels = artifacts.open_array("data/features_1d.npy"), artifacts.open_array("data/spectrograms.npy")
-    falls = family_importance(recognizer, frames[rows], actual, rng=np.random.default_rng(seed))
-    bars = charts.bars({name.replace("_", " "): fall for name, fall in falls.items()}, x="fall of the test UAR")
-    maps = {}
-    for number, emotion in enumerate(EMOTIONS):
-        own = rows[actual == number]
-        chosen = own[np.linspace(0, len(own) - 1, min(SALIENCY_CLIPS, len(own))).astype(int)]
-        found = [occlusion_map(recognizer, mels[row].astype(np.float32), number) for row in chosen]
-        maps[emotion] = np.mean(found, axis=0) if found else np.zeros(mels.shape[1:], np.float32)
+    rested = []
+    for network in recognizer.reading("features_1d"):
+        falls = family_importance(recognizer, network, frames[rows], actual, rng=np.random.default_rng(seed))
+        named = {name.replace("_", " "): fall for name, fall in falls.items()}
+        rested.append(f"<h3>{title_of(network)}</h3>{charts.bars(named, x='fall of the test UAR')}")
     spectrograms, rate = recognizer.params.spectrograms, recognizer.params.preprocess.sample_rate
     seconds = mels.shape[1] * spectrograms.hop_length / rate
+    looked = []
+    for network in recognizer.reading("spectrograms"):
+        maps = {}
+        for number, emotion in enumerate(EMOTIONS):
+            own = rows[actual == number]
+            chosen = own[np.linspace(0, len(own) - 1, min(SALIENCY_CLIPS, len(own))).astype(int)]
+            found = [occlusion_map(recognizer, network, mels[row].astype(np.float32), number) for row in chosen]
+            maps[emotion] = np.mean(found, axis=0) if found else np.zeros(mels.shape[1:], np.float32)
+        looked.append(f"<h3>{title_of(network)}</h3>{charts.maps(maps, seconds=seconds)}")
     note = (
         f'<p class="note">Mean over up to {SALIENCY_CLIPS} test clips of each emotion of how far its probability falls '
+        "when a part is hidden; red: the answer rests on it.</p>"
     )
-    return bars, charts.maps(maps, seconds=seconds) + note + "when a part is hidden; red: the answer rests on it.</p>"
+    return "".join(rested), "".join(looked) + note
 
 
 def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ser import artifacts
 from ser.emotions import EMOTIONS
+from ser.features.columns import COLUMNS, column_rows
 from ser.features.mel import log_mel
 from ser.features.pictures import draw_spectrogram
 from ser.params import load
@@ -17,6 +18,8 @@ def spectrograms() -> str:
     params = load()
     settings = params.spectrograms.model_dump()
     compute = partial(log_mel, sample_rate=params.preprocess.sample_rate, **settings)
+    rows = column_rows(["log_mel"], n_mels=params.spectrograms.n_mels)
+    artifacts.write_csv("data/spectrograms.csv", rows, columns=COLUMNS)
     done = write_features("data/spectrograms.npy", compute)
     clips, rows = (
         artifacts.read_parquet("data/clips.parquet", ["clip", "emotion"]),

@@ -15,11 +15,12 @@ import numpy as np
 
 from ser import artifacts
 from ser.errors import InputError
+from ser.networks.cnn1d import NETWORK
 from ser.params import Params, load
 from ser.scoring.scores import paired_difference, score
 from ser.training.train import predict
 from stages.shared.console import run
-from stages.shared.training import FEATURES, read_clips
+from stages.shared.training import read_clips, read_features
 from studies.runs import ENVIRONMENT, versions
 
 RESULTS = Path("results/crema-d/ablation.json")
@@ -71,8 +72,8 @@ def predict_validation() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities, emotion numbers and actors of the validation clips, by the network just trained."""
     params, clips = load(), read_clips()
     held_out = clips.rows("validation")
-    features = artifacts.open_array(FEATURES["cnn1d"])
-    probabilities = predict("cnn1d", artifacts.read_model("models/cnn1d.keras"), features, clips, params)
+    model = artifacts.read_model("models/cnn1d.keras")
+    probabilities = predict(NETWORK, model, read_features(NETWORK), clips, params)
     return probabilities[held_out], clips.labels()[held_out], clips.actors[held_out]
 
 
@@ -120,7 +121,7 @@ def about(params: Params) -> dict:
     return {
         "corpus": params.corpus.dir,
         "protocol": params.split.protocol,
-        "seed": params.train_cnn1d.seed,
+        "seed": params.networks["cnn1d"].seed,
         "date": date.today().isoformat(),
         "versions": versions(),
     }

@@ -19,13 +19,13 @@ from ser.errors import InputError
 from ser.parallel import workers
 from ser.params import Params, load
 from ser.scoring.metrics import classifier_metrics, groups_of
-from ser.scoring.scores import score
+from ser.scoring.scores import fuse, score
 from ser.training.train import Clips
 from stages.shared.console import run as run_stage
 from stages.shared.training import read_clips
 from stages.split import divide_index
 from studies.plan import NETWORKS, STUDIES, Run, runs_of
-from studies.pooling import Answer, average_seeds, fuse, pool_tests
+from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
 from studies.runs import ENROLLED_CLIPS, ENVIRONMENT, RUNS, describe, finished, train_run
 from studies.summary import score_pooled, summarise
 
@@ -70,7 +70,7 @@ def summary_of(study: str, params: Params) -> dict:
     clips, runs = read_clips(), runs_of(study)
     settings = {run.fold: run.settings(params) for run in runs}
     answers = read_answers(runs, params)
-    answers += fuse(answers)
+    answers += fuse_answers(answers)
 
     def summaries(found: list[Answer]) -> dict:
         rows: dict[str, list[dict]] = {}
@@ -84,7 +84,7 @@ def summary_of(study: str, params: Params) -> dict:
                 settings=settings[answer.fold],
                 seed=params.evaluate.seed,
                 bootstrap_samples=params.evaluate.bootstrap_samples,
-                decides_alone=answer.classifier == "baseline",
+                hard_decisions=answer.classifier == "baseline",
             )
             rows.setdefault(answer.classifier, []).append({"fold": answer.fold, "seed": answer.seed} | metrics)
         return {name: summarise(trainings) for name, trainings in rows.items()}
@@ -126,7 +126,7 @@ def enrolment_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
         parts = {name: [kept[f"enrolled{count}"] for other, kept in stored if other == name] for name in NETWORKS}
         rows = np.concatenate([rows for rows, _ in parts["cnn1d"]])
         given = {name: np.concatenate([answers for _, answers in kept]) for name, kept in parts.items()}
-        given["fusion"] = (given["cnn1d"] + given["cnn2d"]) / 2
+        given["fusion"] = fuse(given)
         found[str(count)] = {
             name: score(
                 answers,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-NETWORKS = ("cnn1d", "cnn2d")
+NETWORKS = ("cnn1d", "cnn2d")  # that results/ is about, whatever else params.yaml trains
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Run:
             "training": params.training.model_copy(update={"speaker_normalization": study.speaker_normalization}),
         }
         if self.classifier in NETWORKS:
-            block = f"train_{self.classifier}"
-            changes[block] = getattr(params, block).model_copy(update={"seed": self.seed})
+            own = params.networks[self.classifier].model_copy(update={"seed": self.seed})
+            changes["networks"] = params.networks | {self.classifier: own}
         return params.model_copy(update=changes)
 
 

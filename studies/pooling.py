@@ -24,7 +24,7 @@ def _mean(answers: list[Answer], **changes) -> Answer:
     return replace(answers[0], probabilities=mean, **changes)
 
 
-def fuse(answers: list[Answer]) -> list[Answer]:
+def fuse_answers(answers: list[Answer]) -> list[Answer]:
     """The mean of both networks' probabilities, for every fold and seed."""
     pairs: dict[tuple[int, int], list[Answer]] = {}
     for answer in answers:

@@ -12,14 +12,15 @@ import numpy as np
 
 import ser
 from ser import artifacts
-from ser.networks.baseline import predict_baseline
+from ser.networks.baseline import BASELINE, predict_baseline
+from ser.networks.network import Network, find_network
 from ser.params import Params
 from ser.training.checkpoint import Checkpoint, run_key
 from ser.training.data import prepare_test, speaker_statistics
 from ser.training.devices import gpus, precision
 from ser.training.fit import predict_probabilities
-from ser.training.train import Clips, chosen_columns, predict, prepared, train
-from stages.shared.training import FEATURES, read_clips
+from ser.training.train import Clips, Features, predict, prepared, train
+from stages.shared.training import read_clips, read_features
 from stages.split import divide_index
 from studies.plan import NETWORKS, Run
 
@@ -30,12 +31,12 @@ ENROLLED_CLIPS = (1, 4, 16)
 # and from a processor are of one kind.
 ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "SER_PRECISION": "float32"}
 # What decides a training, beside the clips, the features and the code.
-DECIDING_BLOCKS = {"split", "preprocess", "features_1d", "spectrograms", "training", "train_cnn1d", "train_cnn2d"}
+DECIDING_BLOCKS = {"split", "preprocess", "features_1d", "spectrograms", "training", "networks"}
 
 
-def features_of(run: Run) -> str:
-    """Path of the features that a run reads."""
-    return FEATURES[run.classifier if run.classifier in NETWORKS else "cnn1d"]
+def network_of(run: Run) -> Network:
+    """The network that a run trains, or whose features the baseline reads."""
+    return find_network(run.classifier if run.classifier in NETWORKS else NETWORKS[0])
 
 
 def key_of(run: Run, params: Params) -> str:
@@ -43,10 +44,10 @@ def key_of(run: Run, params: Params) -> str:
     settings = run.settings(params).model_dump_json(include=DECIDING_BLOCKS)
     code = (
         artifacts.hash_file(Path(ser.__file__).parent / "networks" / "baseline.py")
-        if run.classifier == "baseline"
+        if run.classifier == BASELINE
         else ""
     )
-    return run_key(run.name, settings, code, hash_once(features_of(run)))
+    return run_key(run.name, settings, code, hash_once(network_of(run).features_path))
 
 
 @cache
@@ -76,8 +77,8 @@ def train_run(run: Run, params: Params) -> None:
     start, settings, stored = time.perf_counter(), run.settings(params), read_clips()
     subsets = divide_index(artifacts.read_parquet("data/clips.parquet"), settings.split)
     clips = Clips(**{**vars(stored), "subsets": subsets})
-    features = artifacts.open_array(features_of(run))
-    procedure = train_baseline if run.classifier == "baseline" else train_network
+    features = read_features(network_of(run))
+    procedure = train_baseline if run.classifier == BASELINE else train_network
     arrays, curve = procedure(run, features, clips, settings, key_of(run, params))
     artifacts.write_arrays(RUNS / f"{run.name}.npz", **arrays)
     artifacts.write_json(
@@ -94,18 +95,18 @@ def train_run(run: Run, params: Params) -> None:
     )
 
 
-def train_baseline(run: Run, features: np.ndarray, clips: Clips, params: Params, key: str):
+def train_baseline(run: Run, features: Features, clips: Clips, params: Params, key: str):
     """The baseline's decisions on every clip; it has no curve."""
-    frames = prepared("cnn1d", features, clips, params)
+    frames = prepared(network_of(run), features, clips, params)
     seed = params.evaluate.seed
     return {"probabilities": [predict_baseline(frames, clips.labels(), train=clips.rows("train"), seed=seed)]}, []
 
 
-def train_network(run: Run, features: np.ndarray, clips: Clips, params: Params, key: str):
+def train_network(run: Run, features: Features, clips: Clips, params: Params, key: str):
     """A network's probabilities on every clip, and its validation UAR after each epoch."""
     checkpoint = Checkpoint(RUNS / f".{run.name}.npz", key)
     model, history = train(
-        run.classifier,
+        network_of(run),
         features,
         clips,
         params,
@@ -113,7 +114,7 @@ def train_network(run: Run, features: np.ndarray, clips: Clips, params: Params, 
         save=checkpoint.write,
         report=lambda line: print(f"{run.name}: {line}", flush=True),
     )
-    arrays = {"probabilities": [predict(run.classifier, model, features, clips, params)]}
+    arrays = {"probabilities": [predict(network_of(run), model, features, clips, params)]}
     if params.training.speaker_normalization:
         arrays |= enrolment(run, model, features, clips, params)
     artifacts.write_model(RUNS / f"{run.name}.keras", model)
@@ -121,10 +122,10 @@ def train_network(run: Run, features: np.ndarray, clips: Clips, params: Params, 
     return arrays, [row["validation_uar"] for row in history]
 
 
-def enrolment(run: Run, model, features: np.ndarray, clips: Clips, params: Params) -> dict[str, list[np.ndarray]]:
+def enrolment(run: Run, model, features: Features, clips: Clips, params: Params) -> dict[str, list[np.ndarray]]:
     """Probabilities of test clips when a speaker's statistics come from n clips that are then not scored."""
-    test, columns = np.array(clips.rows("test")), chosen_columns(run.classifier, params)
-    raw = prepare_test(features, rows=test.tolist(), columns=columns, actors=clips.actors[test], statistics=None)
+    test, columns = np.array(clips.rows("test")), network_of(run).columns_of(params, features.table)
+    raw = prepare_test(features.array, rows=test.tolist(), columns=columns, actors=clips.actors[test], statistics=None)
     actors, rng, arrays = clips.actors[test], np.random.default_rng(run.fold), {}
     order = rng.permutation(len(test))
     rank = np.zeros(len(test), int)  # place of each clip among its actor's, in a random order

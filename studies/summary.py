@@ -89,7 +89,7 @@ def score_pooled(
             actors[chosen],
             bootstrap_samples=bootstrap_samples,
             rng=np.random.default_rng(seed),
-            decides_alone=name == "baseline",
+            hard_decisions=name == "baseline",
         )
 
     def compared(first: str, second: str) -> dict:

@@ -3,8 +3,10 @@
 import re
 
 from ser.errors import InputError
-from ser.scoring.tables import TITLES, interval_text, markdown, number
+from ser.scoring.tables import interval_text, markdown, number, title_of
+from studies.plan import NETWORKS
 
+CLASSIFIERS = (*NETWORKS, "fusion", "baseline")
 GROUP_TITLES = {"sex": "sex", "age_band": "age", "race": "race"}
 
 
@@ -14,15 +16,15 @@ def protocol_table(study: dict) -> str:
     unseen = pooled["scores_without_selection_actors"]
     rows = [
         {
-            "": TITLES[name],
+            "": title_of(name),
             **_means(study["classifiers"][name]),
             "95 % over actors": interval_text(pooled["scores"][name]),
             "selection actors left out": number(unseen.get(name, {}).get("uar")),
         }
-        for name in TITLES
+        for name in CLASSIFIERS
     ]
     for name, summary in study["seeds_averaged"].items():
-        rows.append({"": f"{TITLES[name]}, seeds averaged", **_means(summary)})
+        rows.append({"": f"{title_of(name)}, seeds averaged", **_means(summary)})
     if heard := pooled["listeners"]:
         uar, accuracy = number(heard["uar"]), number(heard["accuracy"])
         rows.append({"": "listeners, voice only", "test UAR": uar, "test accuracy": accuracy})
@@ -52,25 +54,25 @@ def seeds_table(study: dict) -> str:
         [str(seed), *(number(trainings[name][i][subset]["uar"]) for name in names for subset in ("validation", "test"))]
         for i, seed in enumerate(training["seed"] for training in trainings["cnn1d"])
     ]
-    return markdown(["seed", *(f"{TITLES[n]} {subset}" for n in names for subset in ("validation", "test"))], rows)
+    return markdown(["seed", *(f"{title_of(n)} {subset}" for n in names for subset in ("validation", "test"))], rows)
 
 
 def folds_table(study: dict) -> str:
     """Test UAR of every fold, the mean over its seeds."""
-    names = [name for name in TITLES if name in study["classifiers"]]
+    names = [name for name in CLASSIFIERS if name in study["classifiers"]]
     folds = sorted({training["fold"] for training in study["classifiers"]["cnn1d"]["trainings"]})
     rows = []
     for fold in folds:
         found = [[t["test"]["uar"] for t in study["classifiers"][n]["trainings"] if t["fold"] == fold] for n in names]
         rows.append([str(fold), *(number(sum(scores) / len(scores)) for scores in found)])
-    return markdown(["fold", *(TITLES[name] for name in names)], rows)
+    return markdown(["fold", *(title_of(name) for name in names)], rows)
 
 
 def comparison_table(study: dict) -> str:
     """Paired differences of UAR over actors."""
     rows = [
         [
-            f"{TITLES[row['first']]} minus {TITLES[row['second']]}",
+            f"{title_of(row['first'])} minus {title_of(row['second'])}",
             f"{row['uar_difference']:+.3f}",
             f"{row['low']:+.3f} to {row['high']:+.3f}",
             f"{row['p']:.3f}",
@@ -84,10 +86,10 @@ def recall_table(study: dict) -> str:
     """Recall of each emotion, on every fold's test clips."""
     scores = study["pooled"]["scores"]
     rows = [
-        [emotion, *(number(scores[name]["recall"][emotion]) for name in TITLES)]
+        [emotion, *(number(scores[name]["recall"][emotion]) for name in CLASSIFIERS)]
         for emotion in scores["fusion"]["recall"]
     ]
-    return markdown(["recall", *TITLES.values()], rows)
+    return markdown(["recall", *map(title_of, CLASSIFIERS)], rows)
 
 
 def group_table(study: dict) -> str:

@@ -51,6 +51,7 @@ SMALL = {
     "features_1d.n_mels": 24,
     "features_1d.n_mfcc": 12,
     "spectrograms.n_mels": 24,
+    "training.copies": ["noise", "shift", "pitch"],
     "training.batch_size": 8,
     "train_cnn1d.width": 16,
     "train_cnn1d.blocks": 2,

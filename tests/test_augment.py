@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, SAMPLE_RATE, real_clips, sine
 
-from ser.audio.augmentation import altered_copies, draw_values, noise, pitch, shift
+from ser.audio.augmentation import TRANSFORMS, altered_copies, draw_values, noise, pitch, shift
 from ser.audio.reading import read_audio
 from ser.params import load
 from ser.randomness import clip_rng
@@ -62,7 +62,9 @@ def test_draws_stay_in_their_ranges():
 
 def test_copies_are_one_for_each_transform(rng):
     signal = sine(300.0)
-    copies = altered_copies(signal, {"noise": 0.0, "shift": 2000.0, "pitch": 0.0}, sample_rate=SAMPLE_RATE, rng=rng)
+    copies = altered_copies(
+        signal, {"noise": 0.0, "shift": 2000.0, "pitch": 0.0}, TRANSFORMS, sample_rate=SAMPLE_RATE, rng=rng
+    )
     assert copies.shape == (3, SAMPLE_RATE)
     np.testing.assert_array_equal(copies[0], signal)
     np.testing.assert_array_equal(copies[1], shift(signal, samples=2000))

@@ -16,7 +16,7 @@ from ser.training.devices import gpus
 from studies import cross_validate, tables
 from studies.pages import PAGES, fill
 from studies.plan import STUDIES, runs_of
-from studies.pooling import Answer, average_seeds, fuse, pool_tests
+from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
 from studies.summary import SCORES, SELECTION_ACTORS, score_pooled, summarise
 
 
@@ -82,7 +82,7 @@ def answer(classifier: str, fold: int, seed: int, value: float) -> Answer:
 
 def test_fusion_and_seeds_are_means():
     answers = [answer("cnn1d", 1, 0, 0.2), answer("cnn2d", 1, 0, 0.4), answer("cnn1d", 1, 1, 0.6)]
-    (fused,) = [one for one in fuse(answers) if one.seed == 0]
+    (fused,) = [one for one in fuse_answers(answers) if one.seed == 0]
     assert (fused.classifier, fused.fold) == ("fusion", 1)
     np.testing.assert_allclose(fused.probabilities, 0.3)
     (averaged,) = average_seeds(answers)

@@ -72,15 +72,16 @@ def test_the_whole_training_runs_on_two_devices():
     printed = run_on_two_devices("""
 from test_networks import tiny_params
 from test_train_cnn1d import separable_experiment
+from ser.networks.cnn1d import NETWORK
 from ser.training.train import predict, train
 from ser.training.fit import Progress
 features, clips = separable_experiment()
 params = tiny_params({"train_cnn1d.epochs": 2})
 devices.gpus = lambda: ["CPU:0", "CPU:1"]
 model, history = train(
-    "cnn1d", features, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None
+    NETWORK, features, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None
 )
-probabilities = predict("cnn1d", model, features, clips, params)
+probabilities = predict(NETWORK, model, features, clips, params)
 precisions = {layer.compute_dtype for layer in model.layers}
 print(len(history), precisions, probabilities.shape, np.isfinite(probabilities).all())
 """)

@@ -25,7 +25,7 @@ def test_the_map_finds_the_part_that_the_answer_rests_on():
     mels = np.full((100, 64), 20, np.float32)
     mels[Looker.part] = 60
     mels[80:] = 0
-    found = occlusion_map(Looker(), mels, 0)
+    found = occlusion_map(Looker(), "cnn2d", mels, 0)
     assert found.shape == (100, 64)
     frame, band = np.unravel_index(found.argmax(), found.shape)
     assert 40 <= frame < 56
@@ -34,7 +34,7 @@ def test_the_map_finds_the_part_that_the_answer_rests_on():
     far[40 - PATCH_FRAMES : 56 + PATCH_FRAMES, 24 - PATCH_MELS : 32 + PATCH_MELS] = False
     assert np.abs(found[far]).max() < 1e-6
     assert found.max() > 0.1
-    other = occlusion_map(Looker(), mels, 1)
+    other = occlusion_map(Looker(), "cnn2d", mels, 1)
     np.testing.assert_allclose(other, -found, atol=1e-6)
 
 
@@ -47,7 +47,7 @@ def test_padding_stays_padding():
         seen.append(given)
         return np.full((len(given), 6), 1 / 6)
 
-    assert not occlusion_map(SimpleNamespace(probabilities_of=remember), mels, 0).any()
+    assert not occlusion_map(SimpleNamespace(probabilities_of=remember), "cnn2d", mels, 0).any()
     assert not any(given[:, 20:].any() for given in seen)
 
 

@@ -26,6 +26,7 @@ from ser.errors import InputError, NoAnswer
 
 SHIPPED = unpack(files("ser").joinpath("pretrained.zip").read_bytes(), name="b")
 ADDED = ("format", "format_version", "emotions", "networks", "hash")  # by pack
+SMALL = {name: replace(own, model=name.encode()) for name, own in SHIPPED.networks.items()}
 ABOUT = {key: value for key, value in SHIPPED.about.items() if key not in ADDED}
 
 
@@ -41,14 +42,14 @@ def repacked(packed: bytes, changes: dict[str, bytes | None]) -> bytes:
 
 @pytest.fixture
 def packed() -> bytes:
-    return pack(ABOUT, {"cnn1d": b"first", "cnn2d": b"second"})
+    return pack(ABOUT, SMALL)
 
 
 def test_a_bundle_comes_back_whole(packed):
     bundle = unpack(packed, name="b")
-    assert bundle.networks == {"cnn1d": b"first", "cnn2d": b"second"}
+    assert bundle.networks == SMALL
     assert bundle.about["emotions"] == list(EMOTIONS)
-    assert packed == pack(ABOUT, {"cnn1d": b"first", "cnn2d": b"second"})
+    assert packed == pack(ABOUT, SMALL)
 
 
 def with_about(packed: bytes, **changes) -> bytes:
@@ -67,7 +68,7 @@ def with_about(packed: bytes, **changes) -> bytes:
         (lambda b: repacked(b, {"bundle.json": b"{}"}), "no bundle of this project"),
         (lambda b: repacked(b, {"bundle.json": b"[1]"}), "no bundle of this project"),
         (lambda b: repacked(b, {"bundle.json": b"\xff\xfe"}), "damaged"),
-        (lambda b: with_about(b, format_version=2), "bundle format 2"),
+        (lambda b: with_about(b, format_version=3), "bundle format 3"),
         (lambda b: with_about(b, temperature=9), "hashes do not match"),
         (lambda b: with_about(b, hash=None), "hashes do not match"),
     ],
@@ -108,7 +109,7 @@ def test_no_flipped_byte_goes_unnoticed(packed, seed):
 )
 def test_a_whole_bundle_that_says_something_impossible_is_refused(changes, message):
     with pytest.raises(InputError, match=message) as refused:
-        unpack(pack(ABOUT | changes, {"cnn1d": b"first", "cnn2d": b"second"}), name="b")
+        unpack(pack(ABOUT | changes, SMALL), name="b")
     assert str(refused.value).startswith("b: ")
     assert "\n" not in str(refused.value)
 
@@ -125,7 +126,7 @@ STRANGE = (None, True, [], {}, "", "x" * 5000, -1, 0, 10**30, 1e308, -1e-308, 5,
 @pytest.mark.parametrize("seed", range(10))
 def test_mutated_descriptions_with_a_right_hash_are_refused_or_answer_as_before(seed, monkeypatch):
     """Fifty mutations each: a value replaced anywhere in the description. The networks are opened once."""
-    opened = {name: recognizer_module._session(SHIPPED.networks[name], name, SHIPPED, 1) for name in SHIPPED.networks}
+    opened = {name: recognizer_module._session(own.model, name, SHIPPED, 1) for name, own in SHIPPED.networks.items()}
     monkeypatch.setattr(recognizer_module, "_session", lambda network, name, bundle, threads: opened[name])
     rng = np.random.default_rng(seed)
     samples = np.stack([sine(200, seconds=2)], axis=1)
@@ -138,7 +139,7 @@ def test_mutated_descriptions_with_a_right_hash_are_refused_or_answer_as_before(
             block = block[key]
         block[last] = STRANGE[rng.integers(len(STRANGE))]
         try:
-            recognizer = Recognizer(unpack(pack(about, {"cnn1d": b"", "cnn2d": b""}), name="b"))
+            recognizer = Recognizer(unpack(pack(about, SMALL), name="b"))
             card(recognizer.about)
         except InputError as error:
             refusals.append(str(error))
@@ -147,6 +148,11 @@ def test_mutated_descriptions_with_a_right_hash_are_refused_or_answer_as_before(
             assert np.isfinite(recognizer.recognize(samples, 16000).probabilities).all()
     assert all(line.startswith("b: ") or "speaker_normalization" in line for line in refusals)
     assert not any("\n" in line for line in refusals)
+
+
+def with_model(model: bytes) -> dict:
+    """The shipped networks, with another ONNX file for the first."""
+    return SHIPPED.networks | {"cnn1d": replace(SHIPPED.networks["cnn1d"], model=model)}
 
 
 def mutated(network: bytes, rng: np.random.Generator) -> bytes:
@@ -168,7 +174,7 @@ def count_mutations(number: int) -> None:
     """Print how many of mutated networks were refused and how many answered."""
     rng, refusals = np.random.default_rng(0), []
     for _ in range(number):
-        networks = SHIPPED.networks | {"cnn1d": mutated(SHIPPED.networks["cnn1d"], rng)}
+        networks = with_model(mutated(SHIPPED.networks["cnn1d"].model, rng))
         try:
             Recognizer(replace(SHIPPED, networks=networks))
         except InputError as error:
@@ -179,21 +185,21 @@ def count_mutations(number: int) -> None:
 
 def test_a_network_that_reads_another_file_is_refused(tmp_path):
     onnx = pytest.importorskip("onnx")
-    model = onnx.load_from_string(SHIPPED.networks["cnn1d"])
+    model = onnx.load_from_string(SHIPPED.networks["cnn1d"].model)
     tensor = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     (tmp_path / "weights").write_bytes(tensor.raw_data)
     onnx.external_data_helper.set_external_data(tensor, location=str(tmp_path / "weights"))
     tensor.ClearField("raw_data")
-    networks = SHIPPED.networks | {"cnn1d": model.SerializeToString()}
+    networks = with_model(model.SerializeToString())
     with pytest.raises(InputError, match="wants to read another file"):
         Recognizer(unpack(pack(ABOUT, networks), name="b"))
 
 
 def test_a_network_that_could_loop_for_ever_is_refused():
     onnx = pytest.importorskip("onnx")
-    model = onnx.load_from_string(SHIPPED.networks["cnn1d"])
+    model = onnx.load_from_string(SHIPPED.networks["cnn1d"].model)
     model.graph.node[0].op_type = "Loop"
-    networks = SHIPPED.networks | {"cnn1d": model.SerializeToString()}
+    networks = with_model(model.SerializeToString())
     with pytest.raises(InputError, match="operator Loop"):
         Recognizer(unpack(pack(ABOUT, networks), name="b"))
 
@@ -204,6 +210,15 @@ def test_an_archive_with_anything_else_in_it_is_refused(packed):
         archive.writestr("../../evil.py", b"")
     with pytest.raises(InputError, match=r"holds \.\./\.\./evil"):
         unpack(added.getvalue(), name="b")
+
+
+def test_format_1_is_still_read():
+    """The shipped bundle was of format 1 before networks said what they read."""
+    assert SHIPPED.about["format_version"] == 1
+    again = unpack(pack(ABOUT, SHIPPED.networks), name="b")
+    assert again.about["format_version"] == 2
+    assert again.networks == SHIPPED.networks
+    assert SHIPPED.networks["cnn1d"].columns[-2:] == ["pitch_octaves", "harmonicity"]
 
 
 def test_a_bundle_of_the_demo_corpus_is_cautioned_against(capsys, tmp_path):
@@ -220,8 +235,9 @@ def test_a_bundle_of_the_demo_corpus_is_cautioned_against(capsys, tmp_path):
 def test_networks_that_are_none_or_exchanged_are_refused(finished):
     bundle = unpack((finished.folder / "models" / "bundle.zip").read_bytes(), name="b")
     with pytest.raises(InputError, match="cannot be opened"):
-        Recognizer(Bundle(bundle.about, dict.fromkeys(bundle.networks, b"junk")))
-    exchanged = dict(zip(bundle.networks, reversed(bundle.networks.values()), strict=True))
+        Recognizer(Bundle(bundle.about, {n: replace(own, model=b"junk") for n, own in bundle.networks.items()}))
+    first, second = bundle.networks.values()
+    exchanged = {"cnn1d": replace(first, model=second.model), "cnn2d": replace(second, model=first.model)}
     with pytest.raises(InputError, match="features a frame"):
         Recognizer(Bundle(bundle.about, exchanged))
 

@@ -32,7 +32,7 @@ def test_the_projects_own_parameters_are_valid():
         ("training.batch_size", 6.5, "training.batch_size is 6.5"),
         ("training.copies", ["echo"], "'echo'"),
         ("corpus.min_duration_seconds", 100.0, "below max_duration_seconds"),
-        ("train_cnn1d.families", [], "train_cnn1d.families"),
+        ("train_cnn1d.epochs", 0, "train_cnn1d.epochs is 0"),
     ],
 )
 def test_impossible_values_name_the_key_and_the_value(folder, key, value, message):
@@ -57,3 +57,32 @@ def test_no_file_and_no_yaml(tmp_path):
     (tmp_path / "params.yaml").write_text("a: [")
     with pytest.raises(InputError, match="not YAML"):
         load(tmp_path / "params.yaml")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_cnn1d.families": []}, "train_cnn1d.families is []"),
+        ({"train_cnn1d.width": "wide"}, "train_cnn1d.width is 'wide'"),
+        ({"train_cnn1d.width": 4}, "train_cnn1d.width is 4"),
+    ],
+)
+def test_a_network_checks_its_own_block(folder, changes, message):
+    from ser.networks.network import find_network
+
+    set_params(folder, changes)
+    with pytest.raises(InputError, match=r"^params\.yaml: ") as error:
+        find_network("cnn1d").settings_of(load(folder / "params.yaml"))
+    assert message in str(error.value)
+
+
+@pytest.mark.network
+def test_a_block_without_a_network_says_so(folder):
+    from ser.networks.network import find_network
+
+    text = (folder / "params.yaml").read_text().replace("train_cnn1d:", "train_crnn:")
+    (folder / "params.yaml").write_text(text)
+    (name, *_) = load(folder / "params.yaml").networks
+    with pytest.raises(InputError, match=r"train_crnn: ser/networks/crnn\.py does not define NETWORK"):
+        find_network(name)

@@ -49,11 +49,14 @@ def test_importance_is_that_of_the_family_that_matters(rng):
         return np.eye(6)[given[:, 0, 0].round().astype(int)]
 
     families = ["energy", "rmse", "zero_crossing_rate"]
-    params = SimpleNamespace(
-        features_1d=SimpleNamespace(n_mels=4, n_mfcc=4), train_cnn1d=SimpleNamespace(families=families)
+    params = SimpleNamespace(features_1d=SimpleNamespace(n_mels=4, n_mfcc=4))
+    recognizer = SimpleNamespace(
+        params=params,
+        networks={"cnn1d": SimpleNamespace(columns=families)},
+        columns={"cnn1d": [0, 1, 2]},
+        probabilities_of=probabilities_of,
     )
-    recognizer = SimpleNamespace(params=params, columns=[0, 1, 2], probabilities_of=probabilities_of)
-    falls = family_importance(recognizer, frames, labels, rng=rng)
+    falls = family_importance(recognizer, "cnn1d", frames, labels, rng=rng)
     assert falls["energy"] == pytest.approx(1 - 1 / 6, abs=0.15)
     assert falls["rmse"] == falls["zero_crossing_rate"] == 0
 

@@ -1,5 +1,7 @@
 """Training data, and both networks' common training procedure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import SMALL
@@ -7,7 +9,8 @@ from test_networks import tiny_params
 
 from ser import artifacts
 from ser.errors import InputError
-from ser.features.frame_features import feature_names
+from ser.features.columns import column_rows
+from ser.networks.cnn1d import NETWORK
 from ser.training.data import (
     emotion_targets,
     fit_statistics,
@@ -17,7 +20,7 @@ from ser.training.data import (
     speaker_statistics,
 )
 from ser.training.fit import Progress
-from ser.training.train import Clips, predict, train
+from ser.training.train import Clips, Features, predict, train
 
 EMOTIONS_OF_CLIPS = ["anger", "fear", "anger", "sadness"]
 SUBSETS = ["train", "validation", "train", "test"]
@@ -100,12 +103,12 @@ def test_rows_to_score_keep_their_order(features):
     np.testing.assert_array_equal(rows, features[[3, 1]])
 
 
-def separable_experiment() -> tuple[np.ndarray, Clips]:
+def separable_experiment() -> tuple[Features, Clips]:
     """Features in which the emotion raises one column, of 8 actors."""
     rng = np.random.default_rng(5)
     labels = np.tile(np.arange(6), 16)
-    names = feature_names(n_mels=SMALL["features_1d.n_mels"], n_mfcc=SMALL["features_1d.n_mfcc"])
-    features = rng.uniform(20, 40, (96, 40, len(names))).astype(np.float16)
+    table = column_rows(n_mels=SMALL["features_1d.n_mels"], n_mfcc=SMALL["features_1d.n_mfcc"])
+    features = rng.uniform(20, 40, (96, 40, len(table))).astype(np.float16)
     features[np.arange(96), :, 3 * labels] += 30
     clips = Clips(
         emotions=[("anger", "disgust", "fear", "happiness", "neutral", "sadness")[i] for i in labels],
@@ -115,11 +118,11 @@ def separable_experiment() -> tuple[np.ndarray, Clips]:
         copy_sources=np.array([], int),
         copy_transforms=[],
     )
-    return features, clips
+    return Features(features, table), clips
 
 
 @pytest.fixture(scope="module")
-def experiment() -> tuple[np.ndarray, Clips]:
+def experiment() -> tuple[Features, Clips]:
     return separable_experiment()
 
 
@@ -138,7 +141,7 @@ def trained(experiment, *, progress: Progress, stop_after: int | None = None, ep
 
     try:
         params = tiny_params({"train_cnn1d.epochs": epochs})
-        model, history = train("cnn1d", *experiment, params, progress=progress, save=save, report=lambda _: None)
+        model, history = train(NETWORK, *experiment, params, progress=progress, save=save, report=lambda _: None)
     except Killed:
         return None, None, saved
     return model, history, saved
@@ -165,10 +168,10 @@ def test_a_tied_best_epoch_is_the_first(experiment, monkeypatch):
 
 def test_statistics_in_the_network_are_those_of_training_rows_alone(experiment):
     features, clips = experiment
-    changed = features.copy()
+    changed = features.array.copy()
     changed[48:] += 10  # validation and test
     means = []
-    for given in (features, changed):
+    for given in (features, replace(features, array=changed)):
         model, _, _ = trained((given, clips), progress=Progress(), epochs=1)
         means.append(np.asarray(model.get_layer("standardize").mean))
     np.testing.assert_array_equal(*means)
@@ -179,23 +182,31 @@ def test_the_network_learns_and_its_file_predicts_the_same(experiment, tmp_path)
     off = {f"training.on_the_fly.{key}": 0 for key in ("mel_masks", "time_masks", "mixup_alpha", "max_warp")}
     params = tiny_params({"train_cnn1d.epochs": 25, **off})
     model, history = train(
-        "cnn1d", features, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None
+        NETWORK, features, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None
     )
     assert max(row["validation_uar"] for row in history) > 0.6
-    probabilities = predict("cnn1d", model, features, clips, params)
+    probabilities = predict(NETWORK, model, features, clips, params)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     for name in ("a.keras", "b.keras"):
         artifacts.write_model(tmp_path / name, model)
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
     loaded = artifacts.read_model(tmp_path / "a.keras")
-    np.testing.assert_allclose(predict("cnn1d", loaded, features, clips, params), probabilities, atol=1e-6)
+    np.testing.assert_allclose(predict(NETWORK, loaded, features, clips, params), probabilities, atol=1e-6)
 
 
 def test_training_stops_when_validation_no_longer_rises(experiment):
     features, clips = experiment
-    noise = np.random.default_rng(0).permutation(features[..., ::-1])
+    noise = np.random.default_rng(0).permutation(features.array[..., ::-1])
     params = tiny_params({"train_cnn1d.epochs": 40, "train_cnn1d.patience_epochs": 2})
-    _, history = train("cnn1d", noise, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None)
+    _, history = train(
+        NETWORK,
+        replace(features, array=noise),
+        clips,
+        params,
+        progress=Progress(),
+        save=lambda _: None,
+        report=lambda _: None,
+    )
     scores = [row["validation_uar"] for row in history]
     assert len(history) < 40
     assert len(history) - 1 - int(np.argmax(scores)) == 2

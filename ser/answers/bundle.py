@@ -1,14 +1,16 @@
 """A bundle: everything that an answer needs, in one file that is safe to open.
 
 A bundle is a ZIP archive of ``bundle.json`` and one ONNX file for each network. ``bundle.json`` holds
-the order of the emotions, the parameters of preprocessing and features, the temperature and the
-threshold, package versions, the corpus, the division, the metrics, and a hash of each network and of
+the order of the emotions, which columns of which features each network reads, the parameters of
+preprocessing and features, the temperature and the threshold, package versions, the corpus, the
+division, the metrics, and a hash of each network and of
 itself. Nothing in it is ever executed or unpickled.
 """
 
 import hashlib
 import io
 import json
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -17,20 +19,32 @@ from importlib.metadata import PackageNotFoundError, version
 from ser.answers.bundle_schema import check_description
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
+from ser.features.frame_features import feature_names
 
-FORMAT, FORMAT_VERSION = "ser-bundle", 1
-NETWORKS = ("cnn1d", "cnn2d")
+FORMAT, FORMAT_VERSION = "ser-bundle", 2
+READABLE_VERSIONS = (1, 2)
+NETWORK_FILE = re.compile(r"([a-z][a-z0-9_]{0,40})\.onnx")
+MOST_NETWORKS = 10
 LARGEST_BYTES = 200_000_000  # of all files inside; a small archive may unpack to a huge one
 # Packages that compute something between a recording and its answer.
 COMPUTING_PACKAGES = ("numpy", "scipy", "soxr", "onnxruntime")
 
 
 @dataclass(frozen=True)
+class PackedNetwork:
+    """A network of a bundle: the array that it reads, the names of its columns of it, and its ONNX bytes."""
+
+    features: str
+    columns: list[str]
+    model: bytes
+
+
+@dataclass(frozen=True)
 class Bundle:
-    """What a bundle holds: its description and the ONNX bytes of each network; ``name`` is for messages."""
+    """What a bundle holds: its description and its networks; ``name`` is for messages."""
 
     about: dict
-    networks: dict[str, bytes]
+    networks: dict[str, PackedNetwork]
     name: str = "the bundle"
 
 
@@ -45,27 +59,29 @@ def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def pack(about: dict, networks: dict[str, bytes]) -> bytes:
+def pack(about: dict, networks: dict[str, PackedNetwork]) -> bytes:
     """The bytes of a bundle; the same for the same content.
 
     Parameters
     ----------
     about : description without the keys that this function adds: ``format``, ``format_version``,
         ``emotions``, ``networks`` and ``hash``
-    networks : ONNX bytes by name
     """
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "emotions": list(EMOTIONS),
-        "networks": {name: _hash(model) for name, model in networks.items()},
+        "networks": {
+            name: {"hash": _hash(own.model), "features": own.features, "columns": own.columns}
+            for name, own in networks.items()
+        },
         **about,
     }
     content["hash"] = _hash(_canonical(content))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         entries = {"bundle.json": json.dumps(content, indent=1).encode()}
-        for name, data in (entries | {f"{name}.onnx": model for name, model in networks.items()}).items():
+        for name, data in (entries | {f"{name}.onnx": own.model for name, own in networks.items()}).items():
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, data)
@@ -85,11 +101,9 @@ def unpack(packed: bytes, *, name: str) -> Bundle:
     """
     content = _unzipped(packed, name)
     about = _description(content.pop("bundle.json"), name)
-    networks = {network: content.get(f"{network}.onnx", b"") for network in NETWORKS}
+    models = {file.removesuffix(".onnx"): model for file, model in content.items()}
     stated = about.pop("hash", None)
-    if stated != _hash(_canonical(about)) or about.get("networks") != {
-        n: _hash(model) for n, model in networks.items()
-    }:
+    if stated != _hash(_canonical(about)) or _stated_hashes(about) != {n: _hash(model) for n, model in models.items()}:
         raise InputError(f"{name}: damaged or changed: its hashes do not match its content. Get it again.")
     if about.get("emotions") != list(EMOTIONS):
         raise InputError(f"{name}: knows the emotions {about.get('emotions')}; this version of ser {list(EMOTIONS)}.")
@@ -97,19 +111,42 @@ def unpack(packed: bytes, *, name: str) -> Bundle:
         check_description(about)
     except InputError as error:
         raise InputError(f"{name}: {error}.") from error
-    return Bundle(about | {"hash": stated}, networks, name)
+    packed_networks = {
+        network: PackedNetwork(*_reads(about, network), models[network]) for network in about["networks"]
+    }
+    return Bundle(about | {"hash": stated}, packed_networks, name)
+
+
+def _stated_hashes(about: dict) -> dict | None:
+    """The hash of each network by the description, of format 1 or 2; ``None`` where it says none."""
+    networks = about.get("networks")
+    if not isinstance(networks, dict):
+        return None
+    return {name: own.get("hash") if isinstance(own, dict) else own for name, own in networks.items()}
+
+
+def _reads(about: dict, network: str) -> tuple[str, list[str]]:
+    """The array and the columns that a network reads; format 1 had two networks, and left both to be known."""
+    if about["format_version"] > 1:
+        own = about["networks"][network]
+        return own["features"], own["columns"]
+    params = about["params"]
+    if network == "cnn2d":
+        return "spectrograms", feature_names(["log_mel"], n_mels=params["spectrograms"]["n_mels"], n_mfcc=1)
+    sizes = {key: params["features_1d"][key] for key in ("n_mels", "n_mfcc")}
+    return "features_1d", feature_names(params["train_cnn1d"]["families"], **sizes)
 
 
 def _unzipped(packed: bytes, name: str) -> dict[str, bytes]:
     """The files of the archive: the known ones, each once, and not larger than memory bears."""
-    known = {"bundle.json"} | {f"{network}.onnx" for network in NETWORKS}
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             entries = archive.infolist()
-            foreign = [entry.filename for entry in entries if entry.filename not in known]
+            names = [entry.filename for entry in entries]
+            foreign = [file for file in names if file != "bundle.json" and not NETWORK_FILE.fullmatch(file)]
             large = sum(entry.file_size for entry in entries) > LARGEST_BYTES
-            if not large and not foreign and len(entries) <= len(known):
-                return {"bundle.json": b"{}"} | {entry.filename: archive.read(entry) for entry in entries}
+            if not large and not foreign and len(set(names)) == len(names) <= MOST_NETWORKS + 1:
+                return {"bundle.json": b"{}"} | {file: archive.read(file) for file in names}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError, ValueError) as error:
         raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
     if large:
@@ -124,9 +161,9 @@ def _description(text: bytes, name: str) -> dict:
         raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise InputError(f"{name}: no bundle of this project. 'dvc repro' makes one, models/bundle.zip.")
-    if about.get("format_version") != FORMAT_VERSION or isinstance(about["format_version"], bool):
+    if about.get("format_version") not in READABLE_VERSIONS or isinstance(about["format_version"], bool):
         raise InputError(
-            f"{name}: bundle format {about.get('format_version')!r}; this version of ser reads {FORMAT_VERSION}. "
+            f"{name}: bundle format {about.get('format_version')!r}; this version of ser reads 1 and 2. "
             f"Export it again, or install the version that made it."
         )
     return about

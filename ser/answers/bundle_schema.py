@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from ser.errors import InputError
-from ser.params import Families, Features1d, Preprocess, Spectrograms
+from ser.params import Features1d, Preprocess, Spectrograms
+from ser.settings import Families
 
 MOST_FRAMES = 20_000  # that a network sees at once
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -50,6 +51,12 @@ class Training(Partly):
     speaker_normalization: bool
 
 
+class FormerParams(Partly):
+    """What format 1 left to the parameters."""
+
+    train_cnn1d: ColumnsRead
+
+
 class Params(Partly):
     """The parameters that an answer is computed with."""
 
@@ -57,7 +64,6 @@ class Params(Partly):
     features_1d: Features1d
     spectrograms: Spectrograms
     training: Training
-    train_cnn1d: ColumnsRead
 
 
 class Scores(Partly):
@@ -125,21 +131,30 @@ class FusionMetrics(NetworkMetrics):
     calibration: Calibration
 
 
-class Metrics(Partly):
-    """Scores that ``ser info`` shows."""
+class Metrics(BaseModel):
+    """Scores that ``ser info`` shows: of the fusion, and of every classifier."""
 
-    cnn1d: NetworkMetrics
-    cnn2d: NetworkMetrics
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, NetworkMetrics]
+
     fusion: FusionMetrics
+
+
+class NetworkReads(Known):
+    """What a network reads, and the hash of its file."""
+
+    hash: Hash
+    features: Literal["features_1d", "spectrograms"]
+    columns: Annotated[list[Text], Field(min_length=1, max_length=5000)]
 
 
 class Description(Known):
     """``bundle.json`` without its hash."""
 
     format: Literal["ser-bundle"]
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     emotions: Annotated[list[Text], Field(min_length=2, max_length=100)]
-    networks: Annotated[dict[str, Hash], Field(max_length=10)]
+    networks: Annotated[dict[Text, Hash | NetworkReads], Field(min_length=1, max_length=10)]
     params: dict[str, Any]
     temperature: Annotated[float, Field(ge=0.05, le=20)]
     threshold: Share
@@ -159,6 +174,8 @@ def check_description(about: dict) -> None:
         Description.model_validate(about)
         params = Params.model_validate(about["params"])
         Metrics.model_validate(about["metrics"])
+        if about["format_version"] == 1:
+            FormerParams.model_validate(about["params"])
     except ValidationError as error:
         problem = error.errors()[0]
         found = "" if problem["type"] in ("missing", "extra_forbidden") else f" is {str(problem['input'])[:40]!r}"
@@ -166,6 +183,11 @@ def check_description(about: dict) -> None:
         raise InputError(
             f"its description cannot be used: {'.'.join(map(str, problem['loc']))}{found}: {reason}"
         ) from error
+    kind = str if about["format_version"] == 1 else dict
+    if not all(isinstance(own, kind) and name in about["metrics"] for name, own in about["networks"].items()):
+        raise InputError("its description cannot be used: networks: of another format, or without metrics")
+    if about["format_version"] == 1 and set(about["networks"]) != {"cnn1d", "cnn2d"}:
+        raise InputError("its description cannot be used: networks: format 1 has cnn1d and cnn2d")
     samples = params.preprocess.duration_seconds * params.preprocess.sample_rate
     for block in (params.features_1d, params.spectrograms):
         if samples / block.hop_length > MOST_FRAMES:

@@ -24,7 +24,7 @@ def card(about: dict) -> str:
         "",
         f"{'':<12}{'UAR: train':>11} {'validation':>11} {'test':>6}  {'(95 % over actors)':<18} {'accuracy: test':>15}",
     ]
-    for name in ("cnn1d", "cnn2d", "fusion"):
+    for name in (*about["networks"], "fusion"):
         scores = metrics[name]
         test = scores["test"]
         lines.append(

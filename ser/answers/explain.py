@@ -11,6 +11,7 @@ from ser.audio.preprocessing import preprocess
 from ser.audio.reading import Source, name_of, read_audio_part
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
+from ser.scoring.tables import title_of
 
 
 def explain_recording(
@@ -35,7 +36,10 @@ def explain_recording(
     settings = recognizer.params.preprocess
     signal = preprocess(samples, sample_rate, settings)
     _, mels = recognizer.features(signal[None])
-    best = int(window.networks["cnn2d"].argmax())
+    (looking, *_) = recognizer.reading("spectrograms") or [""]
+    if not looking:
+        raise InputError("No network of this bundle reads spectrograms, so there is nothing to draw.")
+    best = int(window.networks[looking].argmax())
     answer = int(window.probabilities.argmax())
     stretch = f", {window.start_seconds:.1f} to {window.end_seconds:.1f} s" if len(found.windows) > 1 else ""
     about = f"{stretch}: {EMOTIONS[answer]} ({window.probabilities[answer]:.2f})"
@@ -43,8 +47,8 @@ def explain_recording(
     picture = draw_explanation(
         signal[: sounding[-1] + 1],
         mels[0],
-        occlusion_map(recognizer, mels[0], best),
-        {"CNN1D": window.networks["cnn1d"], "CNN2D": window.networks["cnn2d"], "answer": window.probabilities},
+        occlusion_map(recognizer, looking, mels[0], best),
+        {title_of(name): given for name, given in window.networks.items()} | {"answer": window.probabilities},
         title=f"{title or PurePath(name).name}{about}",
         explained=EMOTIONS[best],
         sample_rate=settings.sample_rate,

@@ -1,24 +1,25 @@
-"""Which feature families the 1D network rests on."""
+"""Which feature families a network rests on."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.answers.recognizer import Recognizer
-from ser.features.frame_features import feature_names
+from ser.features.frame_features import FAMILIES, feature_names
 from ser.scoring.scores import confusion, unweighted_average_recall
 
 BATCH = 256
 
 
 def family_importance(
-    recognizer: Recognizer, frames: NDArray, labels: NDArray[np.int64], *, rng: np.random.Generator
+    recognizer: Recognizer, network: str, frames: NDArray, labels: NDArray[np.int64], *, rng: np.random.Generator
 ) -> dict[str, float]:
-    """By how much the UAR of the 1D network falls when a family's features come from another clip.
+    """By how much the UAR of a network falls when a family's features come from another clip.
 
     Permutation importance (Breiman 2001, Random Forests, section 10), whole families at once.
 
     Parameters
     ----------
+    network : name of one that reads frame features
     frames : all frame features, shape ``(clips, frames, features)``
     labels : emotion numbers ``(clips,)``
 
@@ -26,21 +27,27 @@ def family_importance(
     -------
     the fall of each family that the network reads
     """
-    settings, families = recognizer.params.features_1d, recognizer.params.train_cnn1d.families
-    sizes = {"n_mels": settings.n_mels, "n_mfcc": settings.n_mfcc}
-    names = feature_names(families, **sizes)
-    given = np.asarray(frames, np.float32)[..., recognizer.columns]
+    settings, columns = recognizer.params.features_1d, recognizer.networks[network].columns
+    families = {
+        family: [
+            columns.index(name)
+            for name in feature_names([family], n_mels=settings.n_mels, n_mfcc=settings.n_mfcc)
+            if name in columns
+        ]
+        for family in FAMILIES
+    }
+    given = np.asarray(frames, np.float32)[..., recognizer.columns[network]]
     partner = rng.permutation(len(given))
-    whole = _uar(recognizer, given, labels)
+    whole = _uar(recognizer, network, given, labels)
     falls = {}
-    for family in families:
-        own = [names.index(name) for name in feature_names([family], **sizes)]
-        exchanged = given.copy()
-        exchanged[..., own] = given[partner][..., own]
-        falls[family] = whole - _uar(recognizer, exchanged, labels)
+    for family, own in families.items():
+        if own:
+            exchanged = given.copy()
+            exchanged[..., own] = given[partner][..., own]
+            falls[family] = whole - _uar(recognizer, network, exchanged, labels)
     return falls
 
 
-def _uar(recognizer: Recognizer, given: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    parts = [recognizer.probabilities_of("cnn1d", given[i : i + BATCH]) for i in range(0, len(given), BATCH)]
+def _uar(recognizer: Recognizer, network: str, given: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    parts = [recognizer.probabilities_of(network, given[i : i + BATCH]) for i in range(0, len(given), BATCH)]
     return float(unweighted_average_recall(confusion(labels, np.concatenate(parts).argmax(axis=1))))

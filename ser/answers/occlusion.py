@@ -1,4 +1,4 @@
-"""What the 2D network looked at: how its answer falls when a part of the spectrogram is hidden."""
+"""What a network that reads spectrograms looked at: how its answer falls when a part of the spectrogram is hidden."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ PATCH_FRAMES, PATCH_MELS = 16, 8  # a quarter of a second, an eighth of the mel 
 BATCH = 64
 
 
-def occlusion_map(recognizer: Recognizer, mels: NDArray[np.float32], emotion: int) -> NDArray[np.float32]:
+def occlusion_map(recognizer: Recognizer, network: str, mels: NDArray[np.float32], emotion: int) -> NDArray[np.float32]:
     """By how much the probability of an emotion falls when the surroundings of each point are hidden.
 
     Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks, section 4.2. A patch
@@ -18,6 +18,7 @@ def occlusion_map(recognizer: Recognizer, mels: NDArray[np.float32], emotion: in
 
     Parameters
     ----------
+    network : name of one that reads spectrograms
     mels : spectrogram of one clip, shape ``(frames, mels)``
     emotion : number of the emotion
 
@@ -33,14 +34,14 @@ def occlusion_map(recognizer: Recognizer, mels: NDArray[np.float32], emotion: in
         for frame in range(0, max(1, np.count_nonzero(sounding)), PATCH_FRAMES // 2)
         for band in range(0, bands, PATCH_MELS // 2)
     ]
-    whole = recognizer.probabilities_of("cnn2d", mels[None])[0, emotion]
+    whole = recognizer.probabilities_of(network, mels[None])[0, emotion]
     fall, count = np.zeros(mels.shape), np.zeros(mels.shape)
     for start in range(0, len(patches), BATCH):
         chosen = patches[start : start + BATCH]
         hidden = np.repeat(mels[None], len(chosen), axis=0)
         for row, (time, band) in enumerate(chosen):
             hidden[row, time, band] = np.where(sounding[time, None], mean[band], 0)
-        probabilities = recognizer.probabilities_of("cnn2d", hidden)[:, emotion]
+        probabilities = recognizer.probabilities_of(network, hidden)[:, emotion]
         for (time, band), probability in zip(chosen, probabilities, strict=True):
             fall[time, band] += whole - probability
             count[time, band] += 1

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.answers.bundle import NETWORKS, Bundle
+from ser.answers.bundle import Bundle
 from ser.answers.onnx_check import check_network
 from ser.audio.preprocessing import preprocess
 from ser.corpus.checks import check_values
@@ -18,6 +18,7 @@ from ser.errors import InputError, NoAnswer
 from ser.features.frame_features import feature_names, frame_features
 from ser.features.mel import log_mel
 from ser.scoring.calibration import temper
+from ser.scoring.scores import fuse
 
 SHORTEST_SECONDS = 0.3
 LONGEST_WHOLE_SECONDS = 6.0  # up to here a recording is one clip, as in training; the corpus's longest has 5.0
@@ -93,19 +94,34 @@ class Recognizer:
         self.about = bundle.about
         # A dict as an object with attributes, as the functions of the pipeline take their settings.
         self.params = json.loads(json.dumps(bundle.about["params"]), object_hook=lambda d: SimpleNamespace(**d))
-        self.sessions = {name: _session(network, name, bundle, threads) for name, network in bundle.networks.items()}
-        families = bundle.about["params"]["train_cnn1d"]["families"]
-        features = bundle.about["params"]["features_1d"]
-        sizes = {"n_mels": features["n_mels"], "n_mfcc": features["n_mfcc"]}
-        self.names = feature_names(**sizes)
-        self.columns = [self.names.index(name) for name in feature_names(families, **sizes)]
-        for name, wanted in (("cnn1d", len(self.columns)), ("cnn2d", self.params.spectrograms.n_mels)):
-            columns = self.sessions[name].get_inputs()[0].shape[-1]
-            if columns != wanted:
-                raise InputError(
-                    f"{bundle.name}: {name} reads {columns} features a frame, its parameters give {wanted}."
-                )
+        self.networks = bundle.networks
+        self.sessions = {name: _session(own.model, name, bundle, threads) for name, own in bundle.networks.items()}
+        features, spectrograms = self.params.features_1d, self.params.spectrograms
+        self.names = {
+            "features_1d": feature_names(n_mels=features.n_mels, n_mfcc=features.n_mfcc),
+            "spectrograms": feature_names(["log_mel"], n_mels=spectrograms.n_mels, n_mfcc=1),
+        }
+        self.columns = {name: self._columns(name, bundle) for name in self.networks}
         self._try_out(bundle.name)
+
+    def _columns(self, name: str, bundle: Bundle) -> list[int]:
+        """Places of the columns that a network reads in the array that it reads."""
+        own = self.networks[name]
+        unknown = set(own.columns) - set(self.names[own.features])
+        if unknown:
+            raise InputError(
+                f"{bundle.name}: {name} reads the columns {', '.join(sorted(unknown)[:3])}, which are none."
+            )
+        wanted = self.sessions[name].get_inputs()[0].shape[-1]
+        if wanted != len(own.columns):
+            raise InputError(
+                f"{bundle.name}: {name} reads {wanted} features a frame, its description gives {len(own.columns)}."
+            )
+        return [self.names[own.features].index(column) for column in own.columns]
+
+    def reading(self, features: str) -> list[str]:
+        """Names of the networks that read an array, ``"features_1d"`` or ``"spectrograms"``."""
+        return [name for name, own in self.networks.items() if own.features == features]
 
     def _try_out(self, name: str) -> None:
         """Answer for a second of noise: what a bundle cannot do is then no recording's fault."""
@@ -147,8 +163,11 @@ class Recognizer:
 
     def network_probabilities(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, NDArray]:
         """Probabilities ``(clips, emotions)`` of each network, from what ``features`` gives."""
-        inputs = {"cnn1d": frames[..., self.columns], "cnn2d": mels}
-        return {name: self.probabilities_of(name, given) for name, given in inputs.items()}
+        arrays = {"features_1d": frames, "spectrograms": mels}
+        return {
+            name: self.probabilities_of(name, arrays[own.features][..., self.columns[name]])
+            for name, own in self.networks.items()
+        }
 
     def probabilities_of(self, name: str, given: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities ``(clips, emotions)`` of one network from its own input ``(clips, frames, columns)``."""
@@ -159,7 +178,7 @@ class Recognizer:
 
     def calibrated(self, networks: dict[str, NDArray]) -> NDArray[np.float32]:
         """The mean of the networks' probabilities, tempered."""
-        return temper(np.mean([networks[name] for name in NETWORKS], axis=0), self.about["temperature"])
+        return temper(fuse({name: networks[name] for name in self.networks}), self.about["temperature"])
 
     def recognize(self, samples: NDArray[np.float32], sample_rate: int) -> Recognition:
         """The answer for a recording that is in memory.
@@ -197,7 +216,7 @@ class Recognizer:
         return Recognition(
             duration_seconds,
             np.mean([window.probabilities for window in spoken], axis=0),
-            {name: np.mean([window.networks[name] for window in spoken], axis=0) for name in NETWORKS},
+            {name: np.mean([window.networks[name] for window in spoken], axis=0) for name in self.networks},
             windows,
             self.about["threshold"],
         )
@@ -228,7 +247,7 @@ class Recognizer:
 
     def _voiced(self, frames: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether each clip has enough frames with a pitch, as every spoken syllable has: ``(clips,)``."""
-        harmonicity = frames[..., self.names.index("harmonicity")]
+        harmonicity = frames[..., self.names["features_1d"].index("harmonicity")]
         return np.count_nonzero(harmonicity > VOICED_HARMONICITY, axis=1) >= VOICED_FRAMES
 
 

@@ -1,5 +1,6 @@
 """Offline augmentation: one altered copy of a signal for a drawn value."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -118,13 +119,17 @@ def draw_values(settings, rng: np.random.Generator) -> dict[str, float]:
 
 
 def altered_copies(
-    signal: NDArray[np.float32], values: dict[str, float], *, sample_rate: int, rng: np.random.Generator
+    signal: NDArray[np.float32],
+    values: dict[str, float],
+    transforms: Sequence[str],
+    *,
+    sample_rate: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """One copy for each of ``TRANSFORMS``, shape ``(3, samples)``."""
-    return np.stack(
-        [
-            noise(signal, amplitude=values["noise"], rng=rng),
-            shift(signal, samples=int(values["shift"])),
-            pitch(signal, sample_rate=sample_rate, semitones=values["pitch"]),
-        ]
-    )
+    """One copy for each of some ``TRANSFORMS``, in their order: shape ``(transforms, samples)``."""
+    made = {
+        "noise": lambda: noise(signal, amplitude=values["noise"], rng=rng),
+        "shift": lambda: shift(signal, samples=int(values["shift"])),
+        "pitch": lambda: pitch(signal, sample_rate=sample_rate, semitones=values["pitch"]),
+    }
+    return np.stack([made[transform]() for transform in transforms])

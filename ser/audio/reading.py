@@ -17,10 +17,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ser.artifacts import GIT_LFS_MARK, LFS_ADVICE
 from ser.errors import InputError
 
-GIT_LFS_MARK = b"version https://git-lfs"
-LFS_ADVICE = "a Git LFS pointer instead of the file; run 'git lfs pull' in its repository"
 SNDFILE_SUFFIXES = (".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64")
 FFMPEG_SUFFIXES = (".3gp", ".aac", ".amr", ".m4a", ".mka", ".mkv", ".mov", ".mp4", ".weba", ".webm", ".wma")
 AUDIO_SUFFIXES = tuple(sorted((*SNDFILE_SUFFIXES, *FFMPEG_SUFFIXES, ".wav")))

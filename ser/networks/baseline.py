@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 from ser.emotions import EMOTIONS
 from ser.training.data import sounding
 
+BASELINE = "baseline"  # its name among the classifiers
 PERCENTILES = (5, 50, 95)
 
 

@@ -1,10 +1,15 @@
 """The 1D network: residual convolutions over time, frame features as channels."""
 
+from typing import Annotated
+
 import keras
 from keras import layers
+from pydantic import Field
 
 from ser.emotions import EMOTIONS
 from ser.networks.layers import AttentiveStatisticsPooling, Standardize, classifier, squeeze_excite
+from ser.networks.network import Network, NetworkSettings
+from ser.settings import Count, Families
 
 
 def cnn1d(
@@ -51,3 +56,26 @@ def _bottleneck(x, *, spatial_dropout: float, name: str):
     y = squeeze_excite(y, ratio=8, name=name)
     y = layers.SpatialDropout1D(spatial_dropout, name=f"{name}_dropout")(y)
     return layers.Activation("relu", name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
+
+
+class Settings(NetworkSettings):
+    """The parameters ``train_cnn1d``."""
+
+    families: Families
+    width: Annotated[int, Field(ge=8)]
+    blocks: Count
+
+
+def build(settings: Settings, frames: int, columns: int) -> keras.Model:
+    """The network that its block describes."""
+    return cnn1d(
+        frames=frames,
+        features=columns,
+        width=settings.width,
+        blocks=settings.blocks,
+        spatial_dropout=settings.spatial_dropout,
+        dropout=settings.dropout,
+    )
+
+
+NETWORK = Network("cnn1d", features="features_1d", settings=Settings, build=build)

@@ -1,10 +1,14 @@
 """The 2D network: residual convolutions over the log-mel spectrogram as an image."""
 
+from typing import Annotated
+
 import keras
 from keras import layers
+from pydantic import Field
 
 from ser.emotions import EMOTIONS
 from ser.networks.layers import AttentiveStatisticsPooling, Standardize, classifier, squeeze_excite
+from ser.networks.network import Network, NetworkSettings
 
 
 def cnn2d(
@@ -60,3 +64,27 @@ def _residual(x, channels: int, *, strides: int, spatial_dropout: float, name: s
     if x.shape[-1] != channels:
         x = _convolution(x, channels, kernel=1, name=f"{name}_project", relu=False)
     return layers.Activation("relu", name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
+
+
+class Settings(NetworkSettings):
+    """The parameters ``train_cnn2d``."""
+
+    width: Annotated[int, Field(ge=8)]
+    stages: Annotated[int, Field(ge=1, le=5)]
+    time_stride: Annotated[int, Field(ge=1, le=8)]
+
+
+def build(settings: Settings, frames: int, columns: int) -> keras.Model:
+    """The network that its block describes."""
+    return cnn2d(
+        frames=frames,
+        mels=columns,
+        width=settings.width,
+        stages=settings.stages,
+        time_stride=settings.time_stride,
+        spatial_dropout=settings.spatial_dropout,
+        dropout=settings.dropout,
+    )
+
+
+NETWORK = Network("cnn2d", features="spectrograms", settings=Settings, build=build)

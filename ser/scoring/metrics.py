@@ -22,7 +22,7 @@ def classifier_metrics(
     settings,
     seed: int,
     bootstrap_samples: int,
-    decides_alone: bool = False,
+    hard_decisions: bool = False,
 ) -> dict:
     """Scores on train, validation and test, with the terms under which they hold.
 
@@ -32,7 +32,7 @@ def classifier_metrics(
     actual, actors, subsets : shape ``(clips,)``
     votes : shape ``(clips, emotions)``
     settings : ``ser.params.Params``, for the terms
-    decides_alone : see ``ser.scoring.scores.score``
+    hard_decisions : see ``ser.scoring.scores.score``
     """
     metrics = {"terms": terms(settings)}
     for subset in SUBSETS:
@@ -43,13 +43,33 @@ def classifier_metrics(
             actors[chosen],
             bootstrap_samples=bootstrap_samples,
             rng=np.random.default_rng(seed),
-            decides_alone=decides_alone,
+            hard_decisions=hard_decisions,
         )
     listeners = score_listeners(votes[subsets == "test"], actual[subsets == "test"])
     if listeners:
         metrics["test"]["listeners"] = listeners
     metrics["train_minus_test_accuracy"] = rounded(metrics["train"]["accuracy"] - metrics["test"]["accuracy"])
     return metrics
+
+
+def summary(metrics: dict[str, dict]) -> dict:
+    """About ten numbers that tell one run from another: what ``dvc metrics diff`` and ``dvc exp show`` are read for.
+
+    Parameters
+    ----------
+    metrics : of each classifier, as ``classifier_metrics`` gives them; the fusion's with ``calibration``
+    """
+    fusion = metrics["fusion"]
+    return {
+        "uar": {name: own["test"]["uar"] for name, own in metrics.items()},
+        "validation_uar": {name: own["validation"]["uar"] for name, own in metrics.items()},
+        "fusion": {
+            "accuracy": fusion["test"]["accuracy"],
+            "train_minus_test_accuracy": fusion["train_minus_test_accuracy"],
+            "calibration_error": fusion["calibration"]["test"]["after"],
+            "answered": fusion["calibration"]["test"]["answered"]["coverage"],
+        },
+    }
 
 
 def terms(params) -> dict:

@@ -10,7 +10,7 @@ from ser.emotions import EMOTIONS
 from ser.scoring import charts
 from ser.scoring.calibration import temper
 from ser.scoring.scores import actor_confusions, bootstrap, interval, recalls
-from ser.scoring.tables import TITLES, number, scores_rows
+from ser.scoring.tables import number, scores_rows, title_of
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #fff; --faint: #e3e7ec; --accent: 59 130 196; }
@@ -95,7 +95,7 @@ def curves_section(histories: dict[str, list[dict]]) -> str:
             "accuracy, augmented training clips": (epochs, [float(row["accuracy"]) for row in rows]),
             "UAR, validation": (epochs, [float(row["validation_uar"]) for row in rows]),
         }
-        parts.append(f"<div><h3>{TITLES[name]}</h3>{charts.lines(series, x='epoch', y='', limits=(0, 1))}</div>")
+        parts.append(f"<div><h3>{title_of(name)}</h3>{charts.lines(series, x='epoch', y='', limits=(0, 1))}</div>")
     return f'<div class="side">{"".join(parts)}</div>'
 
 
@@ -106,7 +106,7 @@ def confusion_section(counts: dict[str, NDArray[np.int64]]) -> str:
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         rows = [[EMOTIONS[row], *(_shaded(value) for value in shares[row])] for row in range(len(EMOTIONS))]
         shown = table(["intended", *(emotion[:3] for emotion in EMOTIONS)], rows)
-        parts.append(f"<div><h3>{escape(TITLES[name])}</h3>{shown}</div>")
+        parts.append(f"<div><h3>{escape(title_of(name))}</h3>{shown}</div>")
     return f'<div class="side">{"".join(parts)}</div>'
 
 
@@ -129,7 +129,7 @@ def recall_section(
         counts = actor_confusions(actual, predicted, actors)
         drawn = recalls(bootstrap(counts, samples=samples, rng=np.random.default_rng(seed)))
         values = recalls(counts.sum(axis=0))
-        series[TITLES[name]] = [
+        series[title_of(name)] = [
             None if np.isnan(values[row]) else (values[row], *interval(drawn[:, row])) for row in range(len(EMOTIONS))
         ]
     heard = votes.sum(axis=1) > 0

@@ -9,6 +9,11 @@ CALIBRATION_BINS = 15
 CONFIDENCE = 0.95
 
 
+def fuse(probabilities: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The answer of several networks together: the mean of their probabilities ``(..., emotions)``."""
+    return np.mean(list(probabilities.values()), axis=0)
+
+
 def confusion(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.int64]:
     """Counts of each predicted emotion (columns) for each actual one (rows)."""
     size = len(EMOTIONS)
@@ -93,7 +98,7 @@ def score(
     *,
     bootstrap_samples: int,
     rng: np.random.Generator,
-    decides_alone: bool = False,
+    hard_decisions: bool = False,
 ) -> dict:
     """All scores of one subset, as fractions.
 
@@ -101,14 +106,14 @@ def score(
     ----------
     probabilities : shape ``(clips, emotions)``
     actual, actors : shape ``(clips,)``
-    decides_alone : the probabilities are 0 and 1, from a classifier that has none: no calibration error
+    hard_decisions : the probabilities are 0 and 1, from a classifier that has none: no calibration error
     """
     predicted = probabilities.argmax(axis=1)
     counts = confusion(actual, predicted)
     resampled = bootstrap(actor_confusions(actual, predicted, actors), samples=bootstrap_samples, rng=rng)
     accuracy_low, accuracy_high = interval(accuracy(resampled))
     uar_low, uar_high = interval(unweighted_average_recall(resampled))
-    calibration = {} if decides_alone else {"calibration_error": rounded(calibration_error(probabilities, actual))}
+    calibration = {} if hard_decisions else {"calibration_error": rounded(calibration_error(probabilities, actual))}
     return {
         "accuracy": rounded(accuracy(counts)),
         "accuracy_low": accuracy_low,

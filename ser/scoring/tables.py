@@ -1,6 +1,11 @@
 """The scores of one run as tables."""
 
-TITLES = {"cnn1d": "CNN1D", "cnn2d": "CNN2D", "fusion": "fusion", "baseline": "baseline (SVM)"}
+OTHERS = {"fusion": "fusion", "baseline": "baseline (SVM)"}  # classifiers that are no network
+
+
+def title_of(classifier: str) -> str:
+    """What tables and pictures call a classifier."""
+    return OTHERS.get(classifier, classifier.upper())
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -31,14 +36,13 @@ def scores_rows(metrics: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
     """
     rows = [
         [
-            title,
+            title_of(name),
             *(number(metrics[name][subset]["uar"]) for subset in ("train", "validation", "test")),
             interval_text(metrics[name]["test"]),
             number(metrics[name]["test"]["accuracy"]),
             number(metrics[name]["train_minus_test_accuracy"]),
         ]
-        for name, title in TITLES.items()
-        if name in metrics
+        for name in metrics
     ]
     if heard := metrics["fusion"]["test"].get("listeners"):
         rows.append(["listeners, voice only", "", "", number(heard["uar"]), "", number(heard["accuracy"]), ""])

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.emotions import EMOTIONS
-from ser.features.frame_features import feature_names, level_response
-from ser.networks.cnn1d import cnn1d
-from ser.networks.cnn2d import cnn2d
+from ser.networks.network import Network
 from ser.training.batches import Batches
 from ser.training.data import (
     emotion_targets,
@@ -50,59 +48,24 @@ class Clips:
         return np.array([EMOTIONS.index(emotion) for emotion in self.emotions])
 
 
-def column_names(network: str, params) -> list[str]:
-    """Names of the columns of the features that a network can read, all of them."""
-    if network == "cnn1d":
-        features = params.features_1d
-        return feature_names(n_mels=features.n_mels, n_mfcc=features.n_mfcc)
-    return [f"log_mel_{band}" for band in range(params.spectrograms.n_mels)]
+@dataclass(frozen=True)
+class Features:
+    """What a network reads: an array ``(clips + copies, frames, columns)``, and a row about each of its columns."""
+
+    array: NDArray
+    table: list[dict]
 
 
-def chosen_columns(network: str, params) -> list[int]:
-    """Columns that a network reads: of its families for the 1D network, all for the 2D one."""
-    names = column_names(network, params)
-    if network == "cnn2d":
-        return list(range(len(names)))
-    features = params.features_1d
-    chosen = feature_names(params.train_cnn1d.families, n_mels=features.n_mels, n_mfcc=features.n_mfcc)
-    return [names.index(name) for name in chosen]
-
-
-def build(network: str, params, *, frames: int, features: int) -> keras.Model:
-    """The untrained network that the parameters describe."""
-    if network == "cnn1d":
-        own = params.train_cnn1d
-        return cnn1d(
-            frames=frames,
-            features=features,
-            width=own.width,
-            blocks=own.blocks,
-            spatial_dropout=own.spatial_dropout,
-            dropout=own.dropout,
-        )
-    own = params.train_cnn2d
-    return cnn2d(
-        frames=frames,
-        mels=features,
-        width=own.width,
-        stages=own.stages,
-        time_stride=own.time_stride,
-        spatial_dropout=own.spatial_dropout,
-        dropout=own.dropout,
-    )
-
-
-def speakers(features: NDArray, clips: Clips, network: str, params):
+def speakers(features: NDArray, clips: Clips, columns: list[int], params):
     """Statistics of every speaker from all of the speaker's clips, or ``None`` where they are not asked for."""
     if not params.training.speaker_normalization:
         return None
-    columns = chosen_columns(network, params)
     return speaker_statistics(features[: len(clips.actors)][..., columns], clips.actors)
 
 
 def train(
-    network: str,
-    features: NDArray,
+    network: Network,
+    features: Features,
     clips: Clips,
     params,
     *,
@@ -110,11 +73,10 @@ def train(
     save: Callable[[Progress], None],
     report: Callable[[str], None],
 ) -> tuple[keras.Model, list[dict]]:
-    """Train ``"cnn1d"`` or ``"cnn2d"`` on the training clips, choosing the epoch by validation.
+    """Train a network on the training clips, choosing the epoch by validation.
 
     Parameters
     ----------
-    features : shape ``(clips + copies, frames, features)``
     params : ``ser.params.Params``
     progress, save, report : see ``ser.training.fit.fit``
 
@@ -122,12 +84,11 @@ def train(
     -------
     the model of the best epoch, and its history
     """
-    settings, own = params.training, getattr(params, f"train_{network}")
-    columns = chosen_columns(network, params)
-    names = [column_names(network, params)[column] for column in columns]
-    statistics = speakers(features, clips, network, params)
+    settings, own = params.training, network.settings_of(params)
+    columns, table = network.columns_of(params, features.table), features.table
+    statistics = speakers(features.array, clips, columns, params)
     rows, targets = prepare_train_data(
-        features,
+        features.array,
         emotion_targets(clips.emotions, clips.votes, soft_labels=settings.soft_labels),
         subsets=clips.subsets,
         copy_sources=clips.copy_sources,
@@ -139,12 +100,11 @@ def train(
     )
     held_out = clips.rows("validation")
     validation = prepare_test(
-        features, rows=held_out, columns=columns, actors=clips.actors[held_out], statistics=statistics
+        features.array, rows=held_out, columns=columns, actors=clips.actors[held_out], statistics=statistics
     )
     fitted = fit_statistics(rows)
-    mels = [column for column, name in enumerate(names) if name.startswith("log_mel")]
-    block = params.features_1d if network == "cnn1d" else params.spectrograms
-    response = level_response(names, n_mels=block.n_mels)
+    mels = [place for place, column in enumerate(columns) if table[column]["family"] == "log_mel"]
+    response = np.array([float(table[column]["rise_per_db"]) for column in columns], np.float32)
     batches = Batches(
         rows,
         targets,
@@ -157,10 +117,9 @@ def train(
         seed=own.seed,
         settings=settings.on_the_fly,
     )
-    shape = {"frames": rows.shape[1], "features": rows.shape[2]}
     make_reproducible(own.seed)
     with training_scope(batches.batch_size):
-        model = build(network, params, **shape)
+        model = network.build(own, *rows.shape[1:])
         model.get_layer("standardize").mean.assign(fitted.mean)
         model.get_layer("standardize").deviation.assign(fitted.deviation)
         compile_network(
@@ -173,7 +132,7 @@ def train(
             label_smoothing=settings.label_smoothing,
         )
     report(
-        f"{network}: {model.count_params():,} parameters, {count_multiplications(model) / 1e6:.1f} million "
+        f"{network.name}: {model.count_params():,} parameters, {count_multiplications(model) / 1e6:.1f} million "
         f"multiplications a clip; {len(rows)} training rows, {len(validation)} validation clips"
     )
     history = fit(
@@ -187,31 +146,33 @@ def train(
         report=report,
     )
     # The optimizer's state, twice the size of the network, ends here, and so does half precision.
-    trained = build(network, params, **shape)
+    trained = network.build(own, *rows.shape[1:])
     trained.set_weights(model.get_weights())
     return trained, history
 
 
-def prepared(network: str, features: NDArray, clips: Clips, params) -> NDArray:
-    """What a network reads of every clip, never of a copy: ``(clips, frames, features)``, in memory."""
-    rows = list(range(len(clips.actors)))
+def prepared(network: Network, features: Features, clips: Clips, params) -> NDArray:
+    """What a network reads of every clip, never of a copy: ``(clips, frames, columns)``, in memory."""
+    columns = network.columns_of(params, features.table)
     return prepare_test(
-        features,
-        rows=rows,
-        columns=chosen_columns(network, params),
+        features.array,
+        rows=list(range(len(clips.actors))),
+        columns=columns,
         actors=clips.actors,
-        statistics=speakers(features, clips, network, params),
+        statistics=speakers(features.array, clips, columns, params),
     )
 
 
-def predict(network: str, model: keras.Model, features: NDArray, clips: Clips, params) -> NDArray[np.float32]:
+def predict(network: Network, model: keras.Model, features: Features, clips: Clips, params) -> NDArray[np.float32]:
     """Probabilities ``(clips, emotions)`` of every clip, never of a copy."""
-    statistics = speakers(features, clips, network, params)
-    columns, chunk = chosen_columns(network, params), 256
+    columns, chunk = network.columns_of(params, features.table), 256
+    statistics = speakers(features.array, clips, columns, params)
     parts = []
     for start in range(0, len(clips.actors), chunk):
         rows = list(range(start, min(start + chunk, len(clips.actors))))
-        taken = prepare_test(features, rows=rows, columns=columns, actors=clips.actors[rows], statistics=statistics)
+        taken = prepare_test(
+            features.array, rows=rows, columns=columns, actors=clips.actors[rows], statistics=statistics
+        )
         parts.append(predict_probabilities(model, taken))
     return np.concatenate(parts)
 

@@ -6,11 +6,15 @@ from ser import artifacts
 from ser.corpus.leaks import check_split
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
+from ser.networks.network import Network
 from ser.params import load
 from ser.training.checkpoint import Checkpoint, run_key
-from ser.training.train import Clips, train
+from ser.training.train import Clips, Features, train
 
-FEATURES = {"cnn1d": "data/features_1d.npy", "cnn2d": "data/spectrograms.npy"}
+
+def read_features(network: Network) -> Features:
+    """The array that a network reads, opened as a memory map, and its columns."""
+    return Features(artifacts.open_array(network.features_path), artifacts.read_csv(network.columns_path))
 
 
 def read_clips() -> Clips:
@@ -19,7 +23,7 @@ def read_clips() -> Clips:
     copies = artifacts.read_parquet("data/augmented.parquet")
     if clips["clip"].tolist() != split["clip"].tolist():
         raise InputError(
-            "data/split.parquet and data/clips.parquet list other clips. 'dvc repro --force split' mends it."
+            "data/split.parquet and data/clips.parquet list other clips. 'dvc repro --force split' puts it right."
         )
     check_split(
         clips["clip"].tolist(),
@@ -38,22 +42,23 @@ def read_clips() -> Clips:
     )
 
 
-def train_stage(network: str) -> str:
-    """Train ``network`` and write its model and learning curves."""
+def train_stage(network: Network) -> str:
+    """Train a network and write its model and learning curves."""
     params, clips = load(), read_clips()
-    key = run_key(network, params.model_dump_json(), ",".join(clips.subsets), artifacts.hash_file(FEATURES[network]))
-    checkpoint = Checkpoint(Path("models") / f".{network}.npz", key)
+    deciding = params.training.model_dump_json() + network.settings_of(params).model_dump_json()
+    key = run_key(network.name, deciding, ",".join(clips.subsets), artifacts.hash_file(network.features_path))
+    checkpoint = Checkpoint(Path("models") / f".{network.name}.npz", key)
     model, history = train(
         network,
-        artifacts.open_array(FEATURES[network]),
+        read_features(network),
         clips,
         params,
         progress=checkpoint.read(),
         save=checkpoint.write,
         report=lambda line: print(line, flush=True),
     )
-    artifacts.write_model(f"models/{network}.keras", model)
-    artifacts.write_csv(f"metrics/{network}_history.csv", history, columns=list(history[0]))
+    artifacts.write_model(f"models/{network.name}.keras", model)
+    artifacts.write_csv(f"metrics/{network.name}_history.csv", history, columns=list(history[0]))
     checkpoint.remove()
     best = max(history, key=lambda row: row["validation_uar"])
     return f"{len(history)} epochs, best {best['epoch']} with validation UAR {best['validation_uar']:.3f}"

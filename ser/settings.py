@@ -1,0 +1,31 @@
+"""The types that parameters are made of; what stands in ``params.yaml`` and in a bundle is checked with them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]  # neither none nor all
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Family = Literal["log_mel", "energy", "entropy_of_energy", "zero_crossing_rate", "rmse", "mfcc", "pitch"]
+Families = Annotated[list[Family], Field(min_length=1, max_length=7)]
+
+
+class Block(BaseModel):
+    """A block of parameters: every key required, unknown keys and wrong types refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Schedule(BaseModel):
+    """What every network's block has; the rest is checked by the network itself, see ``ser.networks.network``."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    epochs: Count
+    patience_epochs: Count
+    seed: Seed
