@@ -40,12 +40,16 @@ def replacing(path: str | Path, mode: str = "wb") -> Iterator:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     encoding = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    partial.unlink(missing_ok=True)  # whatever a run before left there, or somebody put there
     try:
-        with open(partial, mode, **encoding) as file:
+        with open(partial, mode.replace("w", "x"), **encoding) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write does not say where
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
@@ -257,8 +258,8 @@ def _app(options: argparse.Namespace) -> int:
         from ser.app.server import build
     except ModuleNotFoundError as error:
         raise InputError(f"The page needs {error.name}: pip install '.[app]' in the project's folder") from error
-    if options.token is not None and (len(options.token) < 8 or not options.token.isascii()):
-        raise InputError("--token: expected at least 8 characters of ASCII.")
+    if options.token is not None and not re.fullmatch(r"[!-~]{8,200}", options.token):
+        raise InputError("--token: expected at least 8 characters of ASCII, without spaces.")
     token = options.token or (None if is_loopback(options.host) else secrets.token_urlsafe(24))
     recognizer, stopping = open_recognizer(options.model), threading.Event()
     with listen(options.host, options.port) as listener:

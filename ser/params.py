@@ -68,7 +68,7 @@ class SpectralSubtraction(Block):
     """Off, or how much of the noise is taken away."""
 
     enabled: bool
-    over_subtraction: NonNegative
+    over_subtraction: Annotated[float, Field(ge=0, le=100)]
     floor: Fraction
     noise_fraction: Annotated[float, Field(gt=0, le=1)]
 
@@ -114,7 +114,7 @@ class Spectrograms(Block):
 class Features1d(Spectrograms):
     """The frame features."""
 
-    n_mfcc: Count
+    n_mfcc: Annotated[int, Field(ge=1, le=1024)]
     sub_frames: Annotated[int, Field(ge=2, le=1024)]
     pitch_frame_length: Annotated[int, Field(ge=16, le=65536, multiple_of=2)]
     pitch_fmin_hz: Positive

@@ -2,6 +2,7 @@
 
 from ser import __version__, artifacts
 from ser.answers.bundle import COMPUTING_PACKAGES, PackedNetwork, installed_versions, pack
+from ser.answers.onnx_check import check_network
 from ser.corpus.formats import describe
 from ser.networks.baseline import BASELINE
 from ser.networks.network import Network, find_network
@@ -35,6 +36,7 @@ def packed_network(network: Network, params: Params) -> PackedNetwork:
     table = artifacts.read_csv(network.columns_path)
     columns = [table[column]["name"] for column in network.columns_of(params, table)]
     model = to_onnx(artifacts.read_model(f"models/{network.name}.keras"))
+    check_network(model)  # what this project would not open again is not written
     return PackedNetwork(network.features, columns, model)
 
 

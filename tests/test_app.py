@@ -239,7 +239,11 @@ def test_a_playlist_opens_neither_a_file_nor_an_address(address, voice, kind, tm
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil", "10.0.0.1", ""]
+    "host",
+    [
+        *("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil", "10.0.0.1", ""),
+        *("evil.com@127.0.0.1", "127.0.0.1:80:evil.com", "localhost/evil", "localhost..", "[::1", "[::1]evil"),
+    ],
 )
 def test_a_foreign_host_is_refused(address, voice, host):
     for method, path in (("GET", "/"), ("GET", "/health"), ("POST", "/predict")):
@@ -258,6 +262,8 @@ def test_requests_of_other_pages_are_refused(address, voice):
         {"Origin": "null"},
         {"Origin": f"http://localhost:{port}"},
         {"Origin": "http://127.0.0.1"},
+        {"Origin": "http://["},
+        {"Origin": f"file://127.0.0.1:{port}"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ):
@@ -294,7 +300,45 @@ def test_a_token_can_be_given_on_loopback_too(voice):
         assert post(f"http://127.0.0.1:{port}", voice, Authorization="Bearer correct-horse")[0] == 200
 
 
+def test_cookies_of_other_servers_do_not_lock_a_browser_out(voice):
+    with serving("--token", "correct-horse") as (port, _):
+        for other in ('prefs={"x":1}', "foo[bar]=1", 'theme="x', "a=b=c"):
+            status, _ = post(f"http://127.0.0.1:{port}", voice, Cookie=f"{other}; ser_token=correct-horse")
+            assert status == 200
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "nosuch"])
+def test_a_form_in_an_impossible_character_set_is_refused(address, charset):
+    body, kind = form([("a.wav", b"x")])
+    status, answer = post(address, body, Content_Type=f"{kind}; charset={charset}")
+    assert status == 415
+    assert answer["error"]["kind"] == "unreadable"
+
+
+def test_a_damaged_header_is_answered_in_the_shape_of_all_errors(address):
+    port = int(address.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+        head, body = client.recv(10_000).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert json.loads(body)["error"]["kind"] == "unreadable"
+
+
 # Nobody takes what is everybody's
+
+
+def test_unfinished_forms_of_many_parts_stay_small():
+    """Each part below the size from which a file takes it: together they must not fill the memory."""
+    with serving() as (port, server):
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(10)]
+        part = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(990_000) + b"\r\n"
+        for client in clients:
+            head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 49999999\r\n"
+            client.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=edge\r\n\r\n" + 40 * part)
+        time.sleep(1)
+        assert peak_megabytes(server) < 400
+        for client in clients:
+            client.close()
 
 
 def test_an_upload_beyond_the_limit_is_refused(address):

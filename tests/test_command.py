@@ -151,6 +151,34 @@ def test_a_hundred_thousand_files_are_walked_with_bounded_memory(tmp_path):
     assert int(done.stderr.splitlines()[-1]) < 400
 
 
+def test_what_lies_at_the_name_of_a_half_written_file_is_not_followed(clip, tmp_path, monkeypatch):
+    """A pipe there must not hang the command, nor a link lead it elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").write_text("mine")
+    for kind in ("audacity", "textgrid"):
+        ending = {"audacity": ".txt", "textgrid": ".TextGrid"}[kind]
+        os.mkfifo(tmp_path / f"clip.emotions{ending}.partial")
+        assert run("predict", "--labels", kind, clip, timeout=30, cwd=tmp_path).returncode == 0
+        (tmp_path / f"clip.emotions{ending}.partial").symlink_to(tmp_path / "elsewhere")
+        assert run("predict", "--labels", kind, clip, timeout=30, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
+def test_a_name_with_a_formula_is_drawn_as_it_is(clip, tmp_path):
+    named = os.fsencode(tmp_path) + b"/b\xff$\\frac.wav"
+    shutil.copy(clip, named)
+    done = run("explain", os.fsdecode(named), "-o", tmp_path / "a.png", text=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 100, "nosuch.invalid"])
+def test_a_host_that_is_none_is_one_line(host):
+    done = run("app", "--host", host, "--token", "correct-horse")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"ser: cannot listen on {host}")
+    assert len(done.stderr.splitlines()) == 1
+
+
 # Timelines
 
 

@@ -200,7 +200,7 @@ def test_a_network_that_could_loop_for_ever_is_refused():
     model = onnx.load_from_string(SHIPPED.networks["cnn1d"].model)
     model.graph.node[0].op_type = "Loop"
     networks = with_model(model.SerializeToString())
-    with pytest.raises(InputError, match="operator Loop"):
+    with pytest.raises(InputError, match="operator 'Loop'"):
         Recognizer(unpack(pack(ABOUT, networks), name="b"))
 
 

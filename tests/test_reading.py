@@ -2,7 +2,11 @@
 
 import io as streams
 import os
+import subprocess
+import sys
 import threading
+import zlib
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -182,3 +186,58 @@ def test_a_name_that_is_no_text_is_read(tmp_path):
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.wav")
     soundfile.write(os.fsencode(name), sine(440), SAMPLE_RATE)
     assert len(read_audio(name)[0]) == SAMPLE_RATE
+
+
+def peak_megabytes_of(path) -> float:
+    """The most memory that a process holds which reads a recording."""
+    script = (
+        "import resource, sys; from ser.audio.reading import read_audio\n"
+        "try: read_audio(sys.argv[1])\n"
+        "except ValueError: pass\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def test_pictures_beside_the_sound_are_not_unpacked(tmp_path):
+    """A cover of 12,000 x 12,000 pixels is small in a file and half a gigabyte in memory."""
+    with av.open(str(tmp_path / "a.mov"), "w") as file:
+        picture, track = file.add_stream("png", rate=1), file.add_stream("aac", rate=48000, layout="mono")
+        picture.width = picture.height = 12_000
+        picture.pix_fmt = "rgb24"
+        file.mux(picture.encode(av.VideoFrame(12_000, 12_000, "rgb24")))
+        for start in range(0, 96_000, 1024):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 1024), start % 100, np.float32) / 1000, "fltp", "mono")
+            frame.sample_rate, frame.pts = 48_000, start
+            file.mux(track.encode(frame))
+        file.mux(track.encode(None))
+    assert len(read_audio(tmp_path / "a.mov")[0]) > 90_000
+    assert peak_megabytes_of(tmp_path / "a.mov") < 250
+
+
+def test_a_compressed_index_is_not_unpacked(tmp_path):
+    index = zlib.compress(bytes(300_000_000), 9)
+    atom = lambda kind, content: (8 + len(content)).to_bytes(4, "big") + kind + content  # noqa: E731
+    packed = atom(b"cmov", atom(b"dcom", b"zlib") + atom(b"cmvd", (300_000_000).to_bytes(4, "big") + index))
+    (tmp_path / "a.mov").write_bytes(atom(b"ftyp", b"qt  " + bytes(4)) + atom(b"moov", packed))
+    with pytest.raises(InputError, match="its index is compressed"):
+        read_audio(tmp_path / "a.mov")
+
+
+def test_a_packet_of_many_megabytes_is_refused(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as file:
+        track = file.add_stream("pcm_s16le", rate=48000, layout="mono")
+        packet = av.Packet(bytes(20_000_000))
+        packet.stream, packet.pts, packet.dts, packet.time_base = track, 0, 0, Fraction(1, 1000)
+        file.mux(packet)
+    with pytest.raises(InputError, match="in one packet"):
+        read_audio(tmp_path / "a.mkv")
+
+
+def test_neighbours_of_a_file_that_is_no_sound_are_not_opened(tmp_path):
+    """Asked by name, libsndfile would take the sound of ._NAME, the resource fork of old Macintoshes."""
+    (tmp_path / "a.wav").write_bytes(b"no sound")
+    soundfile.write(tmp_path / "._a.wav", sine(440), SAMPLE_RATE)
+    with pytest.raises(InputError, match="not a sound file"):
+        read_audio(tmp_path / "a.wav")

@@ -25,7 +25,8 @@ FORMAT, FORMAT_VERSION = "ser-bundle", 2
 READABLE_VERSIONS = (1, 2)
 NETWORK_FILE = re.compile(r"([a-z][a-z0-9_]{0,40})\.onnx")
 MOST_NETWORKS = 10
-LARGEST_BYTES = 200_000_000  # of all files inside; a small archive may unpack to a huge one
+LARGEST_BYTES = 100_000_000  # of all files inside; a small archive may unpack to a huge one
+LARGEST_DESCRIPTION = 1_000_000  # bytes of bundle.json
 # Packages that compute something between a recording and its answer.
 COMPUTING_PACKAGES = ("numpy", "scipy", "soxr", "onnxruntime")
 
@@ -106,7 +107,9 @@ def unpack(packed: bytes, *, name: str) -> Bundle:
     if stated != _hash(_canonical(about)) or _stated_hashes(about) != {n: _hash(model) for n, model in models.items()}:
         raise InputError(f"{name}: damaged or changed: its hashes do not match its content. Get it again.")
     if about.get("emotions") != list(EMOTIONS):
-        raise InputError(f"{name}: knows the emotions {about.get('emotions')}; this version of ser {list(EMOTIONS)}.")
+        raise InputError(
+            f"{name}: knows the emotions {str(about.get('emotions'))[:200]}; this version of ser {list(EMOTIONS)}."
+        )
     try:
         check_description(about)
     except InputError as error:
@@ -144,14 +147,17 @@ def _unzipped(packed: bytes, name: str) -> dict[str, bytes]:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
             foreign = [file for file in names if file != "bundle.json" and not NETWORK_FILE.fullmatch(file)]
-            large = sum(entry.file_size for entry in entries) > LARGEST_BYTES
+            large = sum(entry.file_size for entry in entries) > LARGEST_BYTES or any(
+                entry.file_size > LARGEST_DESCRIPTION for entry in entries if entry.filename == "bundle.json"
+            )
             if not large and not foreign and len(set(names)) == len(names) <= MOST_NETWORKS + 1:
                 return {"bundle.json": b"{}"} | {file: archive.read(file) for file in names}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError, ValueError) as error:
         raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
     if large:
-        raise InputError(f"{name}: unpacks to more than {LARGEST_BYTES} bytes; not opened.")
-    raise InputError(f"{name}: no bundle of this project: holds {', '.join(foreign[:3]) or 'a file twice'}.")
+        raise InputError(f"{name}: unpacks to more than a bundle has; not opened.")
+    shown = ", ".join(ascii(file)[1:-1][:60] for file in foreign[:3]) or "a file twice"
+    raise InputError(f"{name}: no bundle of this project: holds {shown}.")
 
 
 def _description(text: bytes, name: str) -> dict:

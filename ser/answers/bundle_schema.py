@@ -5,14 +5,24 @@ A right hash shows that nothing was damaged on the way; whoever made the bundle 
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from ser.errors import InputError
 from ser.params import Features1d, Preprocess, Spectrograms
 from ser.settings import Families
 
 MOST_FRAMES = 20_000  # that a network sees at once
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+MOST_VALUES = 2_000_000  # samples in all frames of a window, which overlap
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has characters that a terminal would act on")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_printable)]
+Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,40}$")]
 Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
@@ -154,7 +164,7 @@ class Description(Known):
     format: Literal["ser-bundle"]
     format_version: Literal[1, 2]
     emotions: Annotated[list[Text], Field(min_length=2, max_length=100)]
-    networks: Annotated[dict[Text, Hash | NetworkReads], Field(min_length=1, max_length=10)]
+    networks: Annotated[dict[Name, Hash | NetworkReads], Field(min_length=1, max_length=10)]
     params: dict[str, Any]
     temperature: Annotated[float, Field(ge=0.05, le=20)]
     threshold: Share
@@ -180,9 +190,8 @@ def check_description(about: dict) -> None:
         problem = error.errors()[0]
         found = "" if problem["type"] in ("missing", "extra_forbidden") else f" is {str(problem['input'])[:40]!r}"
         reason = problem["msg"].replace("Input should", "it should")
-        raise InputError(
-            f"its description cannot be used: {'.'.join(map(str, problem['loc']))}{found}: {reason}"
-        ) from error
+        where = ascii(".".join(map(str, problem["loc"])))[1:-1][:80]
+        raise InputError(f"its description cannot be used: {where}{found}: {reason}") from error
     kind = str if about["format_version"] == 1 else dict
     if not all(isinstance(own, kind) and name in about["metrics"] for name, own in about["networks"].items()):
         raise InputError("its description cannot be used: networks: of another format, or without metrics")
@@ -190,5 +199,8 @@ def check_description(about: dict) -> None:
         raise InputError("its description cannot be used: networks: format 1 has cnn1d and cnn2d")
     samples = params.preprocess.duration_seconds * params.preprocess.sample_rate
     for block in (params.features_1d, params.spectrograms):
-        if samples / block.hop_length > MOST_FRAMES:
-            raise InputError(f"its description cannot be used: more than {MOST_FRAMES} frames a recording")
+        longest = max(block.n_fft, getattr(block, "pitch_frame_length", 0))
+        if samples / block.hop_length > MOST_FRAMES or samples / block.hop_length * longest > MOST_VALUES:
+            raise InputError("its description cannot be used: hop_length: more frames than memory bears")
+    if "ser" not in about["versions"]:
+        raise InputError("its description cannot be used: versions.ser: Field required")

@@ -105,7 +105,9 @@ def draw_explanation(
     grid = figure.subplot_mosaic([["wave"], ["mel"], ["map"], ["answer"]], height_ratios=[1, 2, 2, 1.8])
     seconds = len(signal) / sample_rate
     grid["wave"].plot(np.arange(len(signal)) / sample_rate, signal, linewidth=0.4, color="#345")
-    grid["wave"].set(title=title.replace("$", r"\$"), ylabel="amplitude", xlim=(0, seconds))
+    grid["wave"].set(ylabel="amplitude", xlim=(0, seconds))
+    # A name is no formula, and need not be text.
+    grid["wave"].set_title(title.encode(errors="replace").decode(), parse_math=False)
     extent = (0, len(mels_db) * hop_seconds, 0, mels_db.shape[1])
     shown = {"aspect": "auto", "origin": "lower", "extent": extent}
     sound = np.where(np.any(mels_db != 0, axis=1, keepdims=True), mels_db, np.nan)

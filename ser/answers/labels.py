@@ -1,5 +1,6 @@
 """Timelines as label files that people open beside the sound: in Audacity, in Praat or in ELAN."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,9 +31,10 @@ def write_textgrid(path: Path, found: Recognition) -> None:
 
     grid = Textgrid()
     grid.addTier(IntervalTier("emotion", label_rows(found), 0, found.duration_seconds))
-    partial = path.with_name(path.name + ".partial")
-    grid.save(str(partial), format="long_textgrid", includeBlankSpaces=True)
-    partial.replace(path)
+    with tempfile.TemporaryDirectory() as folder:  # praatio writes to a name only
+        written = Path(folder) / "grid"
+        grid.save(str(written), format="long_textgrid", includeBlankSpaces=True)
+        artifacts.write_bytes(path, written.read_bytes())
 
 
 LABELS: dict[str, tuple[str, Callable[[Path, Recognition], None]]] = {

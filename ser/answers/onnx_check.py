@@ -16,7 +16,19 @@ NODE_OP_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 13, 14
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-ENDLESS = (b"Loop", b"Scan", b"If", b"SequenceMap")
+# What Keras's layers are exported as. Left out: control flow, operators that make large tensors of small ones (Expand,
+# Range, Tile, ...), and integer arithmetic that can end the process (Div, Mod).
+OPERATORS = frozenset(
+    """
+    Abs Add And AveragePool BatchNormalization Cast Clip Concat Constant Conv Elu Equal Erf Exp Flatten GRU
+    Gather Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid Identity LSTM
+    LayerNormalization LeakyRelu Less LessOrEqual Log MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Reciprocal
+    ReduceMax ReduceMean ReduceSum Relu Reshape Selu Shape Sigmoid Slice Softmax Softplus Split Sqrt Squeeze
+    Sub Sum Tanh Transpose Unsqueeze Where
+    """.split()  # noqa: SIM905  read as a list of words
+)
+MOST_NODES = 3000
+MOST_CONCATENATIONS = 20  # each may double a tensor
 
 
 def check_network(network: bytes) -> None:
@@ -37,6 +49,12 @@ def check_network(network: bytes) -> None:
 
 
 def _check_graph(graph: bytes) -> None:
+    operators = [_operator(content) for number, content in _fields(graph) if number == GRAPH_NODE]
+    if len(operators) > MOST_NODES or operators.count("Concat") > MOST_CONCATENATIONS:
+        raise InputError(f"holds {len(operators)} operators, {operators.count('Concat')} of them Concat: too many")
+    unknown = sorted(set(operators) - OPERATORS)
+    if unknown:
+        raise InputError(f"holds the operator {unknown[0][:40]!r}, which networks of this project do not need")
     for number, content in _fields(graph):
         if number == GRAPH_INITIALIZER:
             _check_tensor(content)
@@ -46,10 +64,12 @@ def _check_graph(graph: bytes) -> None:
             _check_node(content)
 
 
+def _operator(node: bytes) -> str:
+    return next((bytes(content).decode("ascii", "replace") for n, content in _fields(node) if n == NODE_OP_TYPE), "")
+
+
 def _check_node(node: bytes) -> None:
     for number, content in _fields(node):
-        if number == NODE_OP_TYPE and bytes(content) in ENDLESS:
-            raise InputError(f"holds the operator {bytes(content).decode()}")
         if number == NODE_DOMAIN and bytes(content) not in (b"", b"ai.onnx"):
             raise InputError("holds operators that are not of ONNX")
         if number == NODE_ATTRIBUTE:

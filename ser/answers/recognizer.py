@@ -173,8 +173,9 @@ class Recognizer:
         """Probabilities ``(clips, emotions)`` of one network from its own input ``(clips, frames, columns)``."""
         session = self.sessions[name]
         logits = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(given)})[0]
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        with np.errstate(all="ignore"):  # a bundle whose logits are not finite is refused in _try_out
+            exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+            return exponentials / exponentials.sum(axis=1, keepdims=True)
 
     def calibrated(self, networks: dict[str, NDArray]) -> NDArray[np.float32]:
         """The mean of the networks' probabilities, tempered."""

@@ -4,10 +4,10 @@ import asyncio
 import hmac
 import ipaddress
 import logging
+import re
 import socket
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -21,6 +21,8 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 EVERY_ADDRESS = ("0.0.0.0", "::", "")
 OPEN_PATHS = ("/health",)  # without a token
 COOKIE = "ser_token"
+MOST_REQUESTS = 128  # at once; each may hold an upload
+NETLOC = re.compile(r"(?:(?P<name>[a-z0-9-]+(?:\.[a-z0-9-]+)*)\.?|\[(?P<address>[0-9a-f:.]+)\])(?::[0-9]{1,5})?")
 # A browser fetches from this server and nowhere else, and shows the page in no other page's frame.
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -71,11 +73,9 @@ def access(host: str, token: str | None) -> Access:
 
 
 def hostname(netloc: str) -> str:
-    """The name in ``name:port`` or ``[address]:port``, in lower case; empty where there is none."""
-    try:
-        return (urlsplit(f"//{netloc}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """The name in ``name:port`` or ``[address]:port``, in lower case; empty where it is none of these."""
+    found = NETLOC.fullmatch(netloc.lower())
+    return (found["name"] or found["address"]) if found else ""
 
 
 def refusal(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -95,42 +95,58 @@ class Guard:
     """ASGI middleware: ``Host``, ``Origin``, token, size and pace of the body, headers of the response."""
 
     def __init__(self, app, *, access: Access):
-        self.app, self.access = app, access
+        self.app, self.access, self.requests = app, access, 0
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        send = _with_headers(send, DOCS_POLICY if scope["path"] == "/docs" else CONTENT_POLICY)
         body = _Body(receive)
+        send = _with_headers(send, body, DOCS_POLICY if scope["path"] == "/docs" else CONTENT_POLICY)
         refused = self._refuse(scope, headers)
-        if refused is None:
-            try:
-                if body.announced(headers) > LARGEST_BYTES:
-                    raise TooLarge
-                await self.app(scope, body.receive, send)
-                return
-            except TooLarge:
-                refused = refusal(413, "large", f"larger than {LARGEST_BYTES // 1_000_000} MB", {"connection": "close"})
-            except (Stalled, TimeoutError):
-                log.warning("an upload stalled and was given up")
-                refused = refusal(408, "slow", "the recording did not arrive in time", {"connection": "close"})
-            except ClientDisconnect:
-                log.warning("an upload was broken off")
-                return
-        if isinstance(refused, JSONResponse):
-            await body.drain()
-        await refused(scope, receive, send)
+        self.requests += 1
+        try:
+            if refused is None and self.requests > MOST_REQUESTS:
+                refused = refusal(503, "slow", "too many requests at once; try again")
+            await (refused(scope, receive, send) if refused else self._answer(scope, body, headers, send))
+        except asyncio.CancelledError:
+            log.warning("a request was ended with the server")
+        finally:
+            self.requests -= 1
+
+    async def _answer(self, scope, body: "_Body", headers: list[tuple[str, str]], send) -> None:
+        """Carry a request out; whatever goes wrong with its body is answered, or said in one line."""
+        try:
+            if body.announced(headers) > LARGEST_BYTES:
+                raise TooLarge
+            await self.app(scope, body.receive, send)
+            return
+        except TooLarge:
+            refused = refusal(413, "large", f"larger than {LARGEST_BYTES // 1_000_000} MB", {"connection": "close"})
+        except (Stalled, TimeoutError):
+            log.warning("an upload stalled and was given up")
+            refused = refusal(408, "slow", "the recording did not arrive in time", {"connection": "close"})
+        except ClientDisconnect:
+            log.warning("an upload was broken off")
+            return
+        except Exception as error:
+            log.exception("a request could not be answered") if log.isEnabledFor(logging.DEBUG) else log.error(
+                "a request could not be answered: %s: %s", type(error).__name__, ascii(error)[:200]
+            )
+            refused = refusal(
+                500, "fault", "the server could not answer; its window says more", {"connection": "close"}
+            )
+        await refused(scope, body.receive, send)
 
     def _refuse(self, scope, headers: list[tuple[str, str]]) -> Response | None:
         """Why a request is not carried out, or ``None``."""
         hosts = [value for name, value in headers if name == "host"]
         if len(hosts) != 1 or not self.access.knows(hosts[0]):
             return refusal(421, "host", "this server does not answer under that name")
-        reading = scope["method"] in ("GET", "HEAD")
+        reading, own = scope["method"] in ("GET", "HEAD"), hosts[0].lower()
         for name, value in headers:
-            foreign_origin = name == "origin" and urlsplit(value).netloc.lower() != hosts[0].lower()
+            foreign_origin = name == "origin" and value.lower() not in (f"http://{own}", f"https://{own}")
             foreign_page = name == "sec-fetch-site" and value not in ("same-origin", "none") and not reading
             if foreign_origin or foreign_page:
                 return refusal(403, "origin", "requests of other web pages are not carried out")
@@ -184,6 +200,11 @@ class _Body:
             raise TooLarge
         return message
 
+    @property
+    def ended(self) -> bool:
+        """Whether all of it has come."""
+        return self._ended
+
     async def drain(self) -> None:
         """Read the rest and forget it: a client that is still sending would see a reset instead of the answer."""
         until = asyncio.get_running_loop().time() + DRAIN_SECONDS
@@ -196,9 +217,17 @@ class _Body:
             self._ended = not message.get("more_body", False)
 
 
-def _with_headers(send, policy: str):
+def _with_headers(send, body: _Body, policy: str):
+    started = False
+
     async def sent(message) -> None:
+        nonlocal started
         if message["type"] == "http.response.start":
+            if started:  # an error after the answer had begun: nothing more can be said
+                return
+            started = True
+            if message["status"] >= 400:
+                await body.drain()
             given = {name for name, _ in message["headers"]}
             own = {name.encode(): value.encode() for name, value in HEADERS.items()}
             own[b"content-security-policy"] = policy.encode()
@@ -209,10 +238,9 @@ def _with_headers(send, policy: str):
 
 
 def _cookie(header: str) -> str:
-    try:
-        return SimpleCookie(header)[COOKIE].value
-    except (CookieError, KeyError):
-        return ""
+    """The token among the cookies; those of other servers on this machine may be of any form."""
+    pairs = (part.strip().partition("=") for part in header.split(";"))
+    return next((value.strip('"') for name, _, value in pairs if name == COOKIE), "")
 
 
 def _is_address(name: str) -> bool:

@@ -2,10 +2,12 @@
 
 import asyncio
 import ipaddress
+import json
 import os
 import signal
 import socket
 import threading
+from urllib.parse import quote
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -13,7 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ser.errors import InputError
 
 HEADER_SECONDS = 10.0  # from an open connection to a whole request header
-MOST_CONNECTIONS = 256
+MOST_CONNECTIONS = 512
+REQUEST_SECONDS = 420.0  # from the header to the last byte of the answer, taken by the client
 GRACE_SECONDS = 1  # for answers under way once the server is told to end
 LAST_SECONDS = 2.5  # after which the process ends whatever still runs
 
@@ -37,9 +40,10 @@ def listen(host: str, port: int) -> socket.socket:
         except OSError:
             listener.close()
             raise
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise InputError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}. Choose another --port."
+            f"cannot listen on {host}, port {port}: {getattr(error, 'strerror', None) or error}. "
+            f"Choose another --port, or --host."
         ) from error
     return listener
 
@@ -49,7 +53,7 @@ def address_of(host: str, port: int, token: str | None) -> str:
     shown = (
         "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
     )
-    return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+    return f"http://{shown}:{port}/" + (f"?token={quote(token, safe='')}" if token else "")
 
 
 def is_loopback(host: str) -> bool:
@@ -76,7 +80,6 @@ def serve(app, listener: socket.socket, *, stopping: threading.Event) -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=GRACE_SECONDS,
         h11_max_incomplete_event_size=65536,
@@ -100,38 +103,46 @@ class _Server(uvicorn.Server):
 
 
 class _PatientProtocol(H11Protocol):
-    """Closes connections on which no whole request header arrives: uvicorn waits for one for ever."""
+    """Closes connections on which no whole request header arrives, or whose answers are not taken.
+
+    uvicorn waits for both for ever, and answers a damaged header in plain text.
+    """
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
-        self._await_header()
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
+        self._within(HEADER_SECONDS)
 
     def connection_lost(self, exc) -> None:
-        self._forget_timer()
+        self._within(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._forget_timer()
-        elif self._idle() and self._timer is None:
-            self._await_header()
+            self._within(REQUEST_SECONDS)
 
-    def _idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # Until the next header, or until the client has taken the answer and the connection is closed.
+        self._within(HEADER_SECONDS)
 
-    def _await_header(self) -> None:
-        self._timer = self.loop.call_later(HEADER_SECONDS, self._give_up)
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()  # in the middle of another answer nothing can be said
+            return
+        body = json.dumps({"error": {"kind": "unreadable", "message": msg}}).encode()
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        self.transport.close()
 
-    def _give_up(self) -> None:
-        self._timer = None
-        if self._idle() and not self.transport.is_closing():
-            self.transport.close()
-
-    def _forget_timer(self) -> None:
+    def _within(self, seconds: float | None) -> None:
+        """Abort the connection after some seconds, unless something is called for before; ``None`` for never."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer = self.loop.call_later(seconds, self.transport.abort) if seconds is not None else None

@@ -17,8 +17,9 @@ import soundfile
 from fastapi import FastAPI, HTTPException, Path, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi_offline import FastAPIOffline
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ser import __version__
 from ser.answers.card import card, caution
@@ -33,8 +34,8 @@ from ser.audio.reading import open_recording
 from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, speak
 
 STATUS_OF_KIND = {"unreadable": 415, "large": 413, "short": 422, "silent": 422, "no speech": 422, "slow": 503}
-IN_MEMORY_BYTES = 1_000_000  # of an upload; the rest lies in a file without a name, which ends with the process
-MOST_FILES = 100  # in one form
+IN_MEMORY_BYTES = 16_384  # of an upload; the rest lies in a file without a name, which ends with the process
+MOST_FILES = 50  # in one form
 EXAMPLES = {"anger": "female", "sadness": "male"}
 RECORDING = {
     "requestBody": {
@@ -173,16 +174,36 @@ def _refuse_http(_: Request, error: Exception) -> JSONResponse:
 async def _recordings(request: Request):
     """Name and stream of each recording that a request carries; they are gone when it is answered."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=MOST_FILES, max_fields=MOST_FILES) as form:
+        form = await _form(request)
+        try:
             given = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
             if not given:
                 raise HTTPException(415, "a form without a file; send it as file=@recording.wav")
             yield [(upload.filename or "recording", upload.file) for upload in given]
+        finally:
+            await form.close()
         return
     with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as received:
         async for part in request.stream():
             received.write(part)
         yield [("recording", received)]
+
+
+async def _form(request: Request) -> FormData:
+    """The form of a request; its files lie on the disk beyond ``IN_MEMORY_BYTES`` each."""
+    try:
+        parser = MultiPartParser(
+            request.headers,
+            request.stream(),
+            max_files=MOST_FILES,
+            max_fields=MOST_FILES,
+            max_part_size=IN_MEMORY_BYTES,
+        )
+        parser.spool_max_size = IN_MEMORY_BYTES
+        return await parser.parse()
+    except (MultiPartException, LookupError, ValueError) as error:
+        reason = getattr(error, "message", None) or "its boundary or its character set is none"
+        raise HTTPException(415, f"no form that can be read: {reason}") from error
 
 
 def _add_page(server: FastAPI) -> None:

@@ -26,6 +26,41 @@ AUDIO_SUFFIXES = tuple(sorted((*SNDFILE_SUFFIXES, *FFMPEG_SUFFIXES, ".wav")))
 # Containers that FFmpeg may open: sound, and video with sound. No playlist and no list of other files.
 FFMPEG_FORMATS = ("aac", "ac3", "amr", "asf", "avi", "flac", "flv", "matroska", "mov", "mp3", "mpegts", "ogg", "wav")
 KNOWS_ITS_LENGTH = ("mov", "matroska")  # containers whose header states the duration, and not an estimate
+# Decoders that FFmpeg may use: of sound, so that no picture is unpacked.
+FFMPEG_CODECS = (
+    *(
+        "aac",
+        "aac_fixed",
+        "aac_latm",
+        "ac3",
+        "alac",
+        "amrnb",
+        "amrwb",
+        "libopencore_amrnb",
+        "eac3",
+        "flac",
+        "gsm",
+        "gsm_ms",
+    ),
+    *(
+        "libopus",
+        "libvorbis",
+        "mp2",
+        "mp2float",
+        "mp3",
+        "mp3float",
+        "opus",
+        "vorbis",
+        "wavpack",
+        "wmav1",
+        "wmav2",
+        "wmapro",
+    ),
+    *("adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "pcm_alaw", "pcm_f32be", "pcm_f32le", "pcm_f64le", "pcm_mulaw"),
+    *("pcm_s16be", "pcm_s16le", "pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le", "pcm_s8", "pcm_u8"),
+)
+MOST_TRACKS = 32
+LARGEST_PACKET_BYTES = 2_000_000  # of sound; a container that gives more at once was not made by a recorder
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000
 MOST_CHANNELS = 64
 BLOCK_VALUES = 2**20  # samples times channels decoded at once: 4 MB in float32
@@ -73,7 +108,10 @@ def open_recording(source) -> Iterator[Recording]:
         name = name_of(source)
         _refuse_cut_wav(source)
         try:
-            file = stack.enter_context(soundfile.SoundFile(_rewound(source)))
+            # An open file instead of its name: by the name libsndfile would look into neighbours, such as ._NAME.
+            opened = _opened(source, stack)
+            handle = opened.fileno() if isinstance(source, str | Path) else opened
+            file = stack.enter_context(soundfile.SoundFile(handle, closefd=False))
         except (OSError, soundfile.SoundFileError) as error:
             reason = _why_unopened(source)
             if reason:
@@ -106,12 +144,13 @@ def read_audio(source) -> tuple[NDArray[np.float32], int]:
 
 
 def read_audio_part(source, start_seconds: float, end_seconds: float) -> tuple[NDArray[np.float32], int]:
-    """Decode a stretch of a recording: samples ``(samples, channels)`` and the sample rate in Hz."""
+    """Decode a stretch of a recording: the mean of its channels ``(samples, 1)`` and the sample rate in Hz."""
     with open_recording(source) as recording:
         first, last = round(start_seconds * recording.sample_rate), round(end_seconds * recording.sample_rate)
         parts, position = [], 0
         for block in recording.blocks():
-            parts.append(block[max(0, first - position) : max(0, last - position)])
+            part = block[max(0, first - position) : max(0, last - position)]
+            parts.append(part.mean(axis=1, dtype=np.float32, keepdims=True) if part.shape[1] > 1 else part)
             position += len(block)
             if position >= last:
                 break
@@ -206,10 +245,14 @@ def _open_by_ffmpeg(source: Source, stack: ExitStack, reason: str) -> Recording:
     def refuse(*_, **__):
         raise PermissionError("a file that names other files is not opened")
 
-    stream = _rewound(source)
-    if isinstance(stream, bytes):
-        stream = stack.enter_context(open(stream, "rb"))  # noqa: SIM115  the stack closes it
-    options = {"format_whitelist": ",".join(FFMPEG_FORMATS), "protocol_whitelist": "none"}
+    stream = _opened(source, stack)
+    options = {
+        "format_whitelist": ",".join(FFMPEG_FORMATS),
+        "codec_whitelist": ",".join(FFMPEG_CODECS),
+        "protocol_whitelist": "none",
+        "max_streams": str(MOST_TRACKS),
+    }
+    _refuse_packed_index(stream, name)
     try:
         container = stack.enter_context(av.open(stream, "r", options=options, io_open=refuse, metadata_errors="ignore"))
         if not container.streams.audio:
@@ -224,8 +267,10 @@ def _open_by_ffmpeg(source: Source, stack: ExitStack, reason: str) -> Recording:
         seen, packed, held = 0, [], 0
         try:
             resampler = av.AudioResampler(format="fltp", layout=track.codec_context.layout, rate=rate)
-            for frame in container.decode(track):
-                for part in resampler.resample(frame):
+            for packet in container.demux(track):
+                if packet.size > LARGEST_PACKET_BYTES:
+                    raise ValueError(f"{packet.size} bytes of sound in one packet")
+                for part in (part for frame in packet.decode() for part in resampler.resample(frame)):
                     packed.append(part.to_ndarray().T)
                     held += packed[-1].size
                 if held >= BLOCK_VALUES:
@@ -295,19 +340,37 @@ def _system_reason(error: OSError) -> str:
     return "no permission to read it" if isinstance(error, PermissionError) else error.strerror or str(error)
 
 
-def _rewound(source: Source):
-    """What a decoder opens: a path as bytes, since a name need not be text, or a stream from its start."""
+def _opened(source: Source, stack: ExitStack) -> BinaryIO:
+    """An open file, or a stream from its start."""
     if isinstance(source, str | Path):
-        return os.fsencode(source)
+        return stack.enter_context(open(os.fsencode(source), "rb"))
     source.seek(0)
     return source
+
+
+def _refuse_packed_index(stream: BinaryIO, name: str) -> None:
+    """A QuickTime file may hold its index compressed (``cmov``), a thousand times smaller than it is in memory."""
+    position = 0
+    for _ in range(1000):
+        stream.seek(position)
+        header = stream.read(16)
+        size, kind, inner = int.from_bytes(header[:4]), header[4:8], header[12:16]
+        if len(header) < 16 or (kind == b"moov" and inner == b"cmov"):
+            break
+        position += int.from_bytes(header[8:16]) if size == 1 else max(size, 8)
+    else:
+        header = b""
+    stream.seek(0)
+    if header[4:8] == b"moov" and header[12:16] == b"cmov":
+        raise InputError(f"{name}: its index is compressed, which is not opened. Save it again in another format.")
 
 
 def _first_bytes(source: Source, count: int) -> bytes:
     if isinstance(source, str | Path):
         with open(source, "rb") as file:
             return file.read(count)
-    return _rewound(source).read(count)
+    source.seek(0)
+    return source.read(count)
 
 
 def _size(source: Source) -> int:
