@@ -1,11 +1,4 @@
-# make repro  set up, and run the pipeline on the demo corpus
-# make test   set up, and run the tests
-# make cross-validate  train every fold and study on corpus.dir, which should be CREMA-D
-# make ablation  what each step adds or costs, by 'dvc exp run'
-# make bench     measure speed, memory and caching against what people use instead; writes benchmarks/results.md
-# make soak      five minutes of clients, bad uploads and stalled connections at once against 'ser app'
-# make results  write the tables of README.md from results/crema-d and the package's bundle
-# Set-up happens once: it is repeated only when requirements.lock changes.
+# Set-up happens once: it is repeated only when requirements.lock changes. 'make help' lists what there is.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,35 +7,45 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test lint format cross-validate ablation bench soak results lock
+.PHONY: help repro test test-fast lint format hooks cross-validate ablation bench soak results lock
 .DEFAULT_GOAL := repro
 
-repro: $(STAMP)
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+repro: $(STAMP) ## set up, and run the pipeline on the corpus of params.yaml (the demo at first)
 	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "make repro: no Git history here, and DVC needs one. Clone the project with git instead of copying its files, or run 'git init' first."; exit 1; }
 	dvc repro
 	@cat metrics/scores.md
 
-test: $(STAMP)
+test: $(STAMP) ## set up, and run all tests
 	python -m pytest
 
-lint: $(STAMP)
+test-fast: $(STAMP) ## the developer's inner loop: no pipeline, no training, no browser
+	python -m pytest -m "not pipeline and not slow and not network and not training and not browser and not server"
+
+hooks: $(STAMP) ## check the style at every commit
+	printf '#!/bin/sh\nexec make --no-print-directory lint\n' > .git/hooks/pre-commit
+	chmod +x .git/hooks/pre-commit
+
+lint: $(STAMP) ## check the style
 	ruff check .
 	ruff format --check .
 
-format: $(STAMP)
+format: $(STAMP) ## put the style right
 	ruff check --fix .
 	ruff format .
 
-cross-validate: $(STAMP)
+cross-validate: $(STAMP) ## train every fold and study on corpus.dir, which should be CREMA-D
 	dvc repro augment features_1d spectrograms
 	python -m studies.cross_validate
 
-ablation: $(STAMP)
+ablation: $(STAMP) ## what each step adds or costs, by 'dvc exp run'
 	python -m studies.ablate
 
 # The peers want other versions than the project in places: a lock is complete, so nothing is resolved.
 BENCH_STAMP := .venv-bench/.installed-from-lock
-bench: $(BENCH_STAMP)
+bench: $(BENCH_STAMP) ## measure speed, memory and caching against what people use; writes benchmarks/results.md
 	.venv-bench/bin/python -m benchmarks
 
 $(BENCH_STAMP): requirements.lock benchmarks/requirements.lock
@@ -52,10 +55,10 @@ $(BENCH_STAMP): requirements.lock benchmarks/requirements.lock
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-soak: $(STAMP)
+soak: $(STAMP) ## five minutes of clients, bad uploads and stalled connections at once against 'ser app'
 	python -m benchmarks.soak
 
-results: $(STAMP)
+results: $(STAMP) ## write the tables of README.md from results/ and the bundle of the package
 	python -m studies.pages
 
 $(STAMP): requirements.lock
@@ -67,7 +70,7 @@ $(STAMP): requirements.lock
 	@touch $@
 
 # Versions for every supported Python, without index addresses. Needs uv.
-lock:
+lock: ## write the lock files; needs uv
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra app --extra dask --extra s3 --extra test --no-header --no-annotate --no-emit-index-url -o requirements.lock
 	grep -v '^soxr' requirements.lock > .constraints.txt  # audiomentations wants soxr below 1, and works with 1
 	echo 'soxr>=1' > .overrides.txt

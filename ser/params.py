@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from ser.corpus.formats import FORMATS
 from ser.errors import InputError
 from ser.settings import Block, Count, Fraction, NonNegative, Positive, Rate, Schedule, Seed, Share
 
@@ -18,10 +19,17 @@ class Corpus(Block):
     """Where the recordings are, and which of them can be used."""
 
     dir: Annotated[str, Field(min_length=1)]
-    format: Literal["crema-d", "ravdess", "tess", "emodb", "table"]
+    format: str
     min_duration_seconds: Positive
     max_duration_seconds: Positive
     max_rejected_fraction: Fraction
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in FORMATS:
+            raise ValueError(f"it is {name!r}; expected one of {', '.join(FORMATS)}")
+        return name
 
     @model_validator(mode="after")
     def _range(self):

@@ -1,6 +1,7 @@
 """The project's modules that a module imports, followed through by ``ast``."""
 
 import ast
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -14,14 +15,21 @@ def file_of(module: str) -> Path | None:
     return next((path for path in candidates if (ROOT / path).is_file()), None)
 
 
-def imported_files(path: Path) -> set[Path]:
-    """All files of the project that importing ``path`` reads, itself included."""
+def imported_files(path: Path, *, not_through: Collection[str] = ()) -> set[Path]:
+    """All files of the project that importing ``path`` reads, itself included.
+
+    Parameters
+    ----------
+    not_through : files whose own imports are not followed
+    """
     found, waiting = set(), [path]
     while waiting:
         current = waiting.pop()
         if current in found:
             continue
         found.add(current)
+        if current.as_posix() in not_through:
+            continue
         for module in imported_modules(current):
             parents = [module.rsplit(".", depth)[0] for depth in range(module.count(".") + 1)]
             waiting += [file for name in parents if (file := file_of(name))]

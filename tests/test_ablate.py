@@ -11,6 +11,8 @@ from conftest import ROOT
 from ser import artifacts
 from studies import ablate
 
+pytestmark = pytest.mark.network
+
 ACTUAL = np.tile(np.arange(6), 40)
 ACTORS = np.repeat(np.arange(1001, 1011), 24)
 

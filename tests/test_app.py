@@ -24,6 +24,8 @@ from conftest import free_port
 
 from ser import cli
 
+pytestmark = pytest.mark.server
+
 pytest.importorskip("fastapi")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECONDS_TO_START = 90

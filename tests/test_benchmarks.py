@@ -9,6 +9,8 @@ from conftest import ROOT, get_param
 from benchmarks import naive, pipeline, report, timing, workspace
 from ser import artifacts
 
+pytestmark = pytest.mark.slow
+
 CLIPS = 4
 
 

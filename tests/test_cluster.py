@@ -17,6 +17,8 @@ from ser import artifacts, parallel
 from ser.errors import InputError
 from ser.parallel import SCHEDULER_VARIABLE, map_chunks
 
+pytestmark = pytest.mark.server
+
 FEATURE_STAGES = ("split", "preprocess", "augment", "features_1d", "spectrograms")
 ARTIFACTS = ("clips.parquet", "split.parquet", "signals.npy", "augmented.npy", "augmented.parquet", "features_1d.npy")
 

@@ -17,6 +17,8 @@ from conftest import real_clips, sine
 
 from ser import cli
 
+pytestmark = pytest.mark.server
+
 
 def run(*arguments, **how) -> subprocess.CompletedProcess:
     """The command, run as people run it."""

@@ -19,6 +19,8 @@ from studies.plan import STUDIES, runs_of
 from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
 from studies.summary import SCORES, SELECTION_ACTORS, score_pooled, summarise
 
+pytestmark = pytest.mark.network
+
 
 def metrics(uar: float, *, fold: int = 1, seed: int = 0) -> dict:
     scores = dict.fromkeys(SCORES, uar)

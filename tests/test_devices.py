@@ -17,6 +17,8 @@ from ser.training import devices
 rng = np.random.default_rng(0)
 """
 
+pytestmark = pytest.mark.network
+
 
 def run_on_two_devices(code: str) -> str:
     """What ``code`` prints in a process that has two devices."""

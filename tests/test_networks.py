@@ -12,6 +12,8 @@ from ser.networks.layers import AttentiveStatisticsPooling, Standardize, squeeze
 from ser.params import Params
 from ser.training.fit import count_multiplications
 
+pytestmark = pytest.mark.network
+
 
 def tiny_params(changes: dict) -> Params:
     """The project's parameters made small, with some changed further."""

@@ -22,6 +22,8 @@ from ser.training.data import (
 from ser.training.fit import Progress
 from ser.training.train import Clips, Features, predict, train
 
+pytestmark = pytest.mark.training
+
 EMOTIONS_OF_CLIPS = ["anger", "fear", "anger", "sadness"]
 SUBSETS = ["train", "validation", "train", "test"]
 
