@@ -11,8 +11,9 @@ Computation is in float32. Only ``ser.artifacts`` touches the disk.
 """
 
 import os
+from importlib.metadata import version
 
 # ONNX Runtime would keep a record of its use under the home folder, with the means to send it. Read at its import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-__version__ = "0.1.0"
+__version__ = version("ser")

@@ -234,9 +234,9 @@ def test_completion_knows_the_commands(capsys):
 
 def test_prediction_imports_neither_tensorflow_nor_the_pipeline():
     code = (
-        "import sys, ser.cli, ser.predict, ser.recognizer, ser.answer_formats\n"
-        "print([m for m in ('tensorflow', 'keras', 'dvc', 'pandas', 'pydantic', 'joblib', 'sklearn', 'librosa',"
-        " 'matplotlib', 'pickle_') if m in sys.modules])"
+        "import sys, ser.cli, ser.answers.files, ser.answers.recognizer, ser.answers.formats\n"
+        "print([m for m in ('tensorflow', 'keras', 'dvc', 'pandas', 'joblib', 'sklearn', 'librosa',"
+        " 'matplotlib', 'yaml') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -61,6 +61,7 @@ def summary(metrics: dict[str, dict]) -> dict:
     """
     fusion = metrics["fusion"]
     return {
+        "protocol": fusion["terms"]["protocol"],
         "uar": {name: own["test"]["uar"] for name, own in metrics.items()},
         "validation_uar": {name: own["validation"]["uar"] for name, own in metrics.items()},
         "fusion": {
