@@ -496,6 +496,28 @@ def test_nothing_is_left_on_the_disk_even_after_a_kill(tmp_path, voice):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
+def test_a_server_that_answers_opens_no_connection_and_leaves_nothing_at_home(tmp_path, voice):
+    calls = tmp_path / "calls"
+    (tmp_path / "home").mkdir()
+    port = free_port()
+    traced = ["strace", "-f", "-qq", "-e", "trace=connect", "-o", str(calls), sys.executable, "-m", "ser", "app"]
+    environment = os.environ | {"HOME": str(tmp_path / "home"), "MPLCONFIGDIR": str(tmp_path / "mpl")}
+    with subprocess.Popen(
+        [*traced, "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as server:
+        try:
+            wait_for(port, server)
+            assert post(f"http://127.0.0.1:{port}", voice)[0] == 200
+            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/docs").status == 200
+        finally:
+            for child in psutil.Process(server.pid).children():
+                child.terminate()
+            server.wait(timeout=10)
+    assert "AF_INET" not in calls.read_text()
+    assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
+
+
 # Listening
 
 

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -269,13 +270,20 @@ def test_an_interval_from_few_speakers_is_not_shown(tmp_path, capsys):
 # Nothing leaves the machine
 
 
-ASKED = ["predict {clip}", "explain {clip} -o {folder}/a.png", "info"]
+ASKED = ["predict {clip}", "explain {clip} -o {folder}/a.png", "info", "evaluate {folder}/corpus"]
+
+
+def corpus_of(clip: str, folder: Path) -> Path:
+    """The folder, with a corpus of one clip in it."""
+    (folder / "corpus" / "AudioWAV").mkdir(parents=True)
+    shutil.copy(clip, folder / "corpus" / "AudioWAV" / "1001_DFA_ANG_XX.wav")
+    return folder
 
 
 @pytest.mark.parametrize("asked", ASKED)
 def test_nothing_is_left_in_the_home_folder(asked, clip, tmp_path):
     (tmp_path / "home").mkdir()
-    line = asked.format(clip=clip, folder=tmp_path)
+    line = asked.format(clip=clip, folder=corpus_of(clip, tmp_path))
     done = run(*line.split(), env=os.environ | {"HOME": str(tmp_path / "home"), "MPLCONFIGDIR": str(tmp_path / "mpl")})
     assert done.returncode == 0, done.stderr
     assert [str(path) for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
@@ -284,7 +292,7 @@ def test_nothing_is_left_in_the_home_folder(asked, clip, tmp_path):
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
 @pytest.mark.parametrize("asked", ASKED)
 def test_no_connection_is_opened(asked, clip, tmp_path):
-    line = asked.format(clip=clip, folder=tmp_path)
+    line = asked.format(clip=clip, folder=corpus_of(clip, tmp_path))
     traced = ["strace", "-f", "-qq", "-e", "trace=connect,sendto", "-o", str(tmp_path / "calls")]
     done = subprocess.run([*traced, sys.executable, "-m", "ser", *line.split()], capture_output=True, check=False)
     if b"ptrace" in done.stderr:
