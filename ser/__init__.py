@@ -1,4 +1,10 @@
-"""Speech emotion recognition on CREMA-D: arrays in, arrays out.
+"""Speech emotion recognition on CREMA-D.
+
+>>> import ser
+>>> model = ser.load()  # the networks of this package; or ser.load("models/bundle.zip")
+
+``model.predict("clip.wav")`` or ``model.predict(samples, sample_rate)`` gives an answer with ``emotion``,
+``probability``, ``probabilities`` and ``timeline``; ``model.predict_folder("clips/")`` a table.
 
 Axes, everywhere in the project:
 
@@ -11,9 +17,22 @@ Computation is in float32. Only ``ser.artifacts`` touches the disk.
 """
 
 import os
+from importlib import import_module
 from importlib.metadata import version
 
 # ONNX Runtime would keep a record of its use under the home folder, with the means to send it. Read at its import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = version("ser")
+__all__ = ["Answer", "InputError", "Model", "Stretch", "load"]
+
+
+def __getattr__(name: str):
+    """The library's names, imported when they are asked for: a stage or a completion script needs none of them."""
+    if name not in __all__:
+        raise AttributeError(f"module 'ser' has no attribute {name!r}")
+    return getattr(import_module("ser.errors" if name == "InputError" else "ser.model"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

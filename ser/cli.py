@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 from ser import __version__
@@ -288,6 +287,7 @@ def _add_info(commands) -> None:
 
 def _info(options: argparse.Namespace) -> int:
     from ser.answers.card import card
+    from ser.answers.opening import open_bundle
 
     about = open_bundle(options.model).about
     print(json.dumps(about, indent=1) if options.json else card(about))
@@ -300,7 +300,7 @@ def _add_evaluate(commands) -> None:
     command = commands.add_parser(
         "evaluate",
         help="score the networks on a corpus",
-        description="Score the networks on a corpus, and say how many of its speakers they have heard before. Clips "
+        description="Score the networks on a corpus, and say how many of its speakers they were trained on. Clips "
         "with other emotions than the six are left out and counted. Exit status: 0, or 1 if nothing could be scored.",
     )
     command.add_argument("corpus", metavar="FOLDER", help="where the corpus is")
@@ -363,22 +363,11 @@ def with_progress(outcomes: Iterator, *, total: int) -> Iterator:
     return tqdm(outcomes, total=total, unit=" files", dynamic_ncols=True)
 
 
-def open_bundle(path: str | None):
-    """The bundle at a path, or the one in the package."""
-    from ser import artifacts
-    from ser.answers.bundle import unpack
-
-    if path is None:
-        return unpack(files("ser").joinpath("pretrained.zip").read_bytes(), name="the bundle of this package")
-    if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file. 'dvc repro' writes a bundle to models/bundle.zip.")
-    return unpack(artifacts.read_bytes(path), name=path)
-
-
 def open_recognizer(path: str | None):
     """A recognizer with a bundle's networks; other package versions than the bundle's are said on standard error."""
     from ser.answers.bundle import other_versions
     from ser.answers.card import caution
+    from ser.answers.opening import open_bundle
     from ser.answers.recognizer import Recognizer
 
     bundle = open_bundle(path)

@@ -156,7 +156,7 @@ def test_a_bundle_is_scored_on_another_corpus(finished, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(found["accuracy"], abs=0.03)
     assert cli.main(["evaluate", demo, "--model", model]) == 0
     printed = capsys.readouterr().out
-    assert "6 speakers, of whom the networks may have heard some before" in printed
+    assert "6 speakers, some of whom the networks may have been trained on" in printed
     assert "95 % over speakers" in printed
 
 

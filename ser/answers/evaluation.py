@@ -141,9 +141,9 @@ def as_text(found: dict) -> str:
     """What ``evaluate_corpus`` gives, for people."""
     heard, few = found["heard_before"], found["actors"] < FEW_SPEAKERS
     warning = {
-        None: "of whom the networks may have heard some before: then this is no test",
-        0: "none of whom the networks have heard before",
-    }.get(heard, f"{heard} of whom the networks have heard before: of those this is no test")
+        None: "some of whom the networks may have been trained on: if so, this is not a test",
+        0: "none of whom the networks were trained on",
+    }.get(heard, f"{heard} of whom the networks were trained on: for those this is not a test")
 
     speakers = "one speaker" if found["actors"] == 1 else f"{found['actors']} speakers"
 

@@ -1,0 +1,241 @@
+"""The library: ``ser.load()`` gives a model, which answers for files and arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ser.answers.bundle import Bundle
+from ser.answers.card import card, caution
+from ser.answers.files import find_recordings, recognize_files, recognize_source
+from ser.answers.formats import as_record
+from ser.answers.opening import open_bundle
+from ser.answers.recognizer import Recognition, Recognizer
+from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
+from ser.emotions import EMOTIONS
+from ser.errors import InputError
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a recording over six seconds; without speech its ``emotion`` is ``None``, and ``reason`` says why."""
+
+    start_seconds: float
+    end_seconds: float
+    emotion: str | None
+    probabilities: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The emotion of a recording.
+
+    Attributes
+    ----------
+    emotion : the most probable one
+    probability : its calibrated probability, 0 to 1
+    probabilities : of every emotion
+    sure : whether the probability reaches the bundle's threshold
+    networks : probabilities by each network by itself, as trained
+    duration_seconds : length of the recording
+    timeline : of a recording over six seconds; empty for a shorter one
+    caution : why no answer of this bundle means anything, or ``None``
+    """
+
+    emotion: str
+    probability: float
+    probabilities: dict[str, float]
+    sure: bool
+    networks: dict[str, dict[str, float]]
+    duration_seconds: float
+    timeline: list[Stretch]
+    caution: str | None = None
+
+    def _repr_html_(self) -> str:
+        """A table with bars, for notebooks."""
+        rows = "".join(
+            f'<tr><td style="text-align:left">{escape(name)}</td><td>{value:.2f}</td><td style="text-align:left">'
+            f'<div style="width:{round(160 * value)}px;height:.8em;background:#5b7bd0"></div></td></tr>'
+            for name, value in sorted(self.probabilities.items(), key=lambda item: -item[1])
+        )
+        certain = "" if self.sure else " (not sure)"
+        warning = f"<p>Caution: {escape(self.caution)}.</p>" if self.caution else ""
+        return f"<p><b>{escape(self.emotion)}</b>{certain}</p>{warning}<table>{rows}</table>"
+
+
+class Model:
+    """A bundle's networks, ready to answer; safe to share between threads, and to send to other processes.
+
+    Examples
+    --------
+    >>> import ser
+    >>> model = ser.load()
+    >>> model.emotions
+    ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness')
+    """
+
+    def __init__(self, bundle: Bundle):
+        self._bundle = bundle
+        self._recognizer = Recognizer(bundle)
+
+    def __getstate__(self) -> dict:
+        return {"bundle": self._bundle}  # the networks are opened again where they arrive
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(state["bundle"])
+
+    def __repr__(self) -> str:
+        about = self._bundle.about
+        return f"<ser.Model {about['hash'][:16]}: {', '.join(self._bundle.networks)}, {about['corpus']['name']}>"
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that it tells apart."""
+        return EMOTIONS
+
+    @property
+    def card(self) -> str:
+        """What networks these are, how well they do, on whom, and what they must not be used for."""
+        return card(self._bundle.about)
+
+    def predict(self, recording, sample_rate: float | None = None) -> "Answer | list[Answer]":
+        """The emotion of a recording, or of each of several.
+
+        Parameters
+        ----------
+        recording : a path; an array ``(samples,)``, ``(samples, channels)`` or ``(channels, samples)``, floats of full
+            scale 1 or integers of their type's full scale, or what ``numpy.asarray`` makes one; or a list of these
+        sample_rate : Hz, of arrays; a file says its own
+
+        Returns
+        -------
+        an answer, or a list of answers for a list
+
+        Raises
+        ------
+        InputError : unreadable, of an unclear shape, without a sample rate; ``NoAnswer`` where there is no speech
+
+        Examples
+        --------
+        >>> import numpy as np, ser
+        >>> time = np.arange(32000) / 16000
+        >>> voiced = sum(np.sin(2 * np.pi * 200 * k * time) / k for k in range(1, 6)) / 5
+        >>> answer = ser.load().predict(voiced, 16000)
+        >>> round(sum(answer.probabilities.values()), 3)
+        1.0
+        """
+        if isinstance(recording, list | tuple) and not _is_signal(recording):
+            return [self.predict(one, sample_rate) for one in recording]
+        if isinstance(recording, str | Path):
+            if sample_rate is not None:
+                raise InputError(f"{recording}: a file says its own sample rate; give none.")
+            return self._answer(recognize_source(self._recognizer, recording))
+        if sample_rate is None:
+            raise InputError("An array needs its sample rate: model.predict(samples, sample_rate).")
+        if not LOWEST_RATE_HZ <= sample_rate <= HIGHEST_RATE_HZ:
+            raise InputError(f"A sample rate of {sample_rate} Hz; expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}.")
+        return self._answer(self._recognizer.recognize(as_samples(recording), round(sample_rate)))
+
+    def predict_folder(self, folder: str | Path):
+        """A row for each recording in a folder and the folders below it.
+
+        Returns
+        -------
+        a pandas ``DataFrame`` where pandas is installed, else a list of dicts: ``file``, ``emotion``, ``probability``,
+        ``sure``, a column for each emotion, ``duration_seconds``, ``error``
+        """
+        rows = []
+        for outcome in recognize_files(self._recognizer, find_recordings([str(folder)])):
+            record = as_record(outcome, timeline=False)
+            if "error" in record:
+                rows.append({"file": outcome.file, "error": outcome.message})
+                continue
+            shown = {key: record[key] for key in ("file", "emotion", "probability", "sure")}
+            rows.append(shown | record["probabilities"] | {"duration_seconds": record["duration_seconds"], "error": ""})
+        try:
+            import pandas
+        except ImportError:
+            return rows
+        return pandas.DataFrame(rows)
+
+    def _answer(self, found: Recognition) -> Answer:
+        probabilities = _by_emotion(found.probabilities)
+        stretches = found.timeline if len(found.windows) > 1 else []
+        return Answer(
+            emotion=found.emotion,
+            probability=probabilities[found.emotion],
+            probabilities=probabilities,
+            sure=found.sure,
+            networks={name: _by_emotion(own) for name, own in found.networks.items()},
+            duration_seconds=found.duration_seconds,
+            timeline=[
+                Stretch(
+                    window.start_seconds,
+                    window.end_seconds,
+                    None if window.probabilities is None else EMOTIONS[int(window.probabilities.argmax())],
+                    {} if window.probabilities is None else _by_emotion(window.probabilities),
+                    window.reason,
+                )
+                for window in stretches
+            ],
+            caution=caution(self._bundle.about),
+        )
+
+
+def load(bundle: str | Path | None = None) -> Model:
+    """The model of a bundle: a path, such as ``models/bundle.zip``, or the bundle of this package.
+
+    Raises
+    ------
+    InputError : no such file, or no bundle that can be used
+
+    Examples
+    --------
+    >>> import ser
+    >>> ser.load()  # doctest: +ELLIPSIS
+    <ser.Model ...>
+    """
+    return Model(open_bundle(None if bundle is None else str(bundle)))
+
+
+def as_samples(recording: ArrayLike) -> NDArray[np.float32]:
+    """An array as people have it, as float32 samples ``(samples, channels)`` of full scale 1.
+
+    Raises
+    ------
+    InputError : not one or two axes, numbers that are no samples, or channels that cannot be told from samples
+    """
+    samples = np.asarray(recording)
+    if samples.dtype.kind in "iu":
+        limits = np.iinfo(samples.dtype)
+        middle = 0 if limits.min < 0 else (limits.max + 1) / 2
+        samples = (samples - np.float64(middle)) / (limits.max + 1 - middle)
+    if samples.dtype.kind != "f":
+        raise InputError(f"An array of {samples.dtype}: expected floats or integers.")
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    if samples.ndim != 2:
+        raise InputError(
+            f"An array of shape {samples.shape}: expected (samples,), (samples, channels) or (channels, samples)."
+        )
+    few = [size <= MOST_CHANNELS for size in samples.shape]
+    if few[0] == few[1]:
+        raise InputError(
+            f"An array of shape {samples.shape}: which axis are the channels? Expected 1 to {MOST_CHANNELS} of them, "
+            f"and more samples."
+        )
+    return np.ascontiguousarray(samples.T if few[0] else samples, dtype=np.float32)
+
+
+def _is_signal(values: Sequence[Any]) -> bool:
+    """Whether a list is itself a recording: numbers, and not recordings."""
+    return len(values) > 0 and all(isinstance(value, int | float | np.number) for value in values[:10])
+
+
+def _by_emotion(probabilities: NDArray[np.float32]) -> dict[str, float]:
+    return {emotion: float(value) for emotion, value in zip(EMOTIONS, probabilities, strict=True)}
