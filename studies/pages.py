@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ser import artifacts
 from ser.answers.card import card
-from ser.cli import open_bundle
+from ser.answers.opening import open_bundle
 from ser.errors import InputError
 from stages.shared.console import run
 from studies import tables

@@ -9,6 +9,7 @@ from conftest import set_params
 
 from ser import artifacts, cli
 from ser.answers.evaluation import heard_before
+from ser.answers.opening import open_bundle
 from ser.audio.reading import read_audio
 from ser.corpus.clips import OtherEmotion
 from ser.corpus.emodb import parse_emodb
@@ -112,7 +113,7 @@ def test_another_emotion_is_no_fault_of_the_corpus():
 
 
 def test_speakers_whom_the_networks_have_heard_are_counted():
-    about = cli.open_bundle(None).about
+    about = open_bundle(None).about
     trains, validates, tests = 1001, 1049, 1048  # under the division of the package's networks
     assert heard_before(about, "somewhere", "crema-d", {trains, validates, tests}) == 2
     assert heard_before(about, "somewhere", "emodb", {trains}) == 0

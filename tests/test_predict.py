@@ -16,6 +16,7 @@ from ser import artifacts, cli
 from ser.answers import formats as answer_formats
 from ser.answers.bundle import unpack
 from ser.answers.files import STATUS, recognize_file, recognize_files
+from ser.answers.opening import open_bundle
 from ser.answers.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
 from ser.audio.reading import read_audio
 from ser.corpus.crema_d import parse_name
@@ -251,10 +252,10 @@ def test_real_speech_is_speech(recognizer):
 @pytest.mark.real_speech
 def test_the_networks_of_the_package_do_on_unseen_voices_what_their_figures_say():
     """The clips at hand of actors that did not train: the UAR is within the interval of validation, or above."""
-    about = cli.open_bundle(None).about
+    about = open_bundle(None).about
     assert about["metrics"]["fusion"]["terms"]["protocol"] == "audeering"
     held_out = [path for path in real_clips(10**6) if int(path.name[:4]) in PUBLISHED["audeering"][0]]
-    outcomes = recognize_files(Recognizer(cli.open_bundle(None)), [str(path) for path in held_out[::3]])
+    outcomes = recognize_files(Recognizer(open_bundle(None)), [str(path) for path in held_out[::3]])
     answers = [outcome.recognition for outcome in outcomes]
     assert all(answers)
     actual = np.array([EMOTIONS.index(parse_name(path.name).emotion) for path in held_out[::3]])
