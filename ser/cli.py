@@ -130,13 +130,12 @@ def _predict(options: argparse.Namespace) -> int:
         writer.writeheader()
     elif not options.json:
         print(formats.table_header(width))
-    outcomes = recognize_files(recognizer, paths, standard_input=given)
+    outcomes, cautioned = recognize_files(recognizer, paths, standard_input=given), caution(recognizer.about)
     for outcome in with_progress(outcomes, total=len(paths)):
         status = status or STATUS.get(outcome.kind, 0)
         found = outcome.recognition
         has_timeline = found is not None and len(found.windows) > 1
         if options.json:
-            cautioned = caution(recognizer.about)
             print(json.dumps(formats.as_record(outcome) | ({"caution": cautioned} if cautioned else {})), flush=True)
         elif options.timeline:
             writer.writerows(formats.as_timeline_rows(outcome))

@@ -131,8 +131,8 @@ class Guard:
             log.warning("an upload was broken off")
             return
         except Exception as error:
-            log.exception("a request could not be answered") if log.isEnabledFor(logging.DEBUG) else log.error(
-                "a request could not be answered: %s: %s", type(error).__name__, ascii(error)[:200]
+            log.error(
+                "a request could not be answered: %s", ascii(error)[:200], exc_info=log.isEnabledFor(logging.DEBUG)
             )
             refused = refusal(
                 500, "fault", "the server could not answer; its window says more", {"connection": "close"}
