@@ -93,15 +93,31 @@ class Preprocess(Block):
 
     sample_rate: Annotated[int, Field(ge=4000, le=192000)]
     duration_seconds: Annotated[float, Field(ge=0.1, le=60)]
+    highpass_hz: NonNegative
     spectral_subtraction: SpectralSubtraction
     remove_silence: RemoveSilence
     preemphasis: Fraction
     normalize_audio: bool
 
 
+class DeviceShares(Block):
+    """How often a simulated device does what, and the range of its noise."""
+
+    microphone: Fraction
+    room: Fraction
+    noise: Fraction
+    babble: Fraction
+    snr_db: Annotated[list[float], Field(min_length=2, max_length=2)]
+    band_limit: Fraction
+    telephone: Fraction
+    clipping: Fraction
+
+
 class Augment(Block):
     """The offline copies of every clip."""
 
+    devices: Annotated[int, Field(ge=1, le=100)]
+    device: DeviceShares
     noise_max_amplitude: Fraction
     shift_step_samples: Count
     shift_max_steps: Annotated[int, Field(ge=0)]
@@ -135,7 +151,6 @@ class OnTheFly(Block):
     max_rate: Rate
     max_shift_frames: Annotated[int, Field(ge=0)]
     max_warp: Rate
-    max_gain_db: NonNegative
     time_masks: Annotated[int, Field(ge=0)]
     time_mask_frames: Annotated[int, Field(ge=0)]
     mel_masks: Annotated[int, Field(ge=0)]
@@ -143,11 +158,22 @@ class OnTheFly(Block):
     mixup_alpha: NonNegative
 
 
+class References(Block):
+    """How often a clip has which references in training."""
+
+    none: Fraction
+    neutral: Fraction
+    two_emotions: Fraction
+
+
 class Training(Block):
     """What both networks are trained with."""
 
-    speaker_normalization: bool
-    copies: list[Literal["noise", "shift", "pitch"]]
+    level: bool
+    copies: list[Literal["noise", "shift", "pitch", "device"]]
+    original_share: Fraction
+    group_clips: Annotated[int, Field(ge=2, le=1000)]
+    references: References
     soft_labels: Fraction
     class_weights: bool
     label_smoothing: Rate
@@ -166,6 +192,14 @@ class Evaluate(Block):
     seed: Seed
 
 
+class Conditions(Block):
+    """Under which the bundle's answers are tried."""
+
+    clips: Count
+    microphones: str | None
+    seed: Seed
+
+
 class Params(Block):
     """The whole of ``params.yaml``."""
 
@@ -179,6 +213,7 @@ class Params(Block):
     training: Training
     networks: dict[str, Schedule]  # blocks ``train_NAME``, by name
     evaluate: Evaluate
+    conditions: Conditions
 
     @model_validator(mode="before")
     @classmethod

@@ -127,6 +127,8 @@ def altered_copies(
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """One copy for each of some ``TRANSFORMS``, in their order: shape ``(transforms, samples)``."""
+    if not transforms:
+        return np.empty((0, len(signal)), np.float32)
     made = {
         "noise": lambda: noise(signal, amplitude=values["noise"], rng=rng),
         "shift": lambda: shift(signal, samples=int(values["shift"])),

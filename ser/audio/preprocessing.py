@@ -1,6 +1,7 @@
 """From a recorded signal to one of fixed length: the steps of ``preprocess``, in their order."""
 
 import numpy as np
+import scipy.signal
 import soxr
 from numpy.typing import NDArray
 
@@ -9,6 +10,23 @@ from ser.errors import InputError
 
 FRAME_LENGTH = 512  # samples; 32 ms at 16 kHz
 HOP_LENGTH = 128  # samples; 8 ms, a quarter of a frame, as overlap-add of a Hann window wants
+
+
+def highpass(signal: NDArray[np.float32], *, sample_rate: int, cutoff_hz: float) -> NDArray[np.float32]:
+    """Take out a constant offset and rumble: a Butterworth filter of second order, which starts settled.
+
+    Parameters
+    ----------
+    signal : shape ``(samples,)``
+    cutoff_hz : where it takes 3 dB; 0 leaves the signal as it is
+    """
+    if not 0 <= cutoff_hz < sample_rate / 2:
+        raise InputError(f"highpass_hz is {cutoff_hz}: expected 0 to below {sample_rate / 2} Hz, half the sample rate.")
+    if not cutoff_hz or len(signal) == 0:
+        return signal
+    sections = scipy.signal.butter(2, cutoff_hz, "high", fs=sample_rate, output="sos")
+    settled = scipy.signal.sosfilt_zi(sections) * float(signal.mean(dtype=np.float64))
+    return scipy.signal.sosfilt(sections, signal, zi=settled)[0].astype(np.float32)
 
 
 def spectral_subtraction(
@@ -140,6 +158,7 @@ def preprocess(samples: NDArray[np.float32], source_rate: int, settings) -> NDAr
     shape ``(round(duration_seconds * sample_rate),)``
     """
     signal = mix_down(samples, source_rate, sample_rate=settings.sample_rate)
+    signal = highpass(signal, sample_rate=settings.sample_rate, cutoff_hz=settings.highpass_hz)
     subtraction = settings.spectral_subtraction
     if subtraction.enabled:
         signal = spectral_subtraction(

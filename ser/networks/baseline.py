@@ -7,7 +7,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from ser.emotions import EMOTIONS
-from ser.training.data import sounding
 
 BASELINE = "baseline"  # its name among the classifiers
 PERCENTILES = (5, 50, 95)
@@ -26,7 +25,7 @@ def functionals(features: NDArray) -> NDArray[np.float32]:
     """
     rows = np.zeros((len(features), (3 + len(PERCENTILES)) * features.shape[2]), np.float32)
     for row, clip in enumerate(features):
-        frames = clip[sounding(clip)].astype(np.float32)
+        frames = clip[np.any(clip != 0, axis=-1)].astype(np.float32)  # padding is 0 in every feature
         if len(frames):
             step = np.abs(np.diff(frames, axis=0)).mean(axis=0) if len(frames) > 1 else np.zeros(frames.shape[1])
             ordered = np.percentile(frames, PERCENTILES, axis=0)

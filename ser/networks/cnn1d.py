@@ -6,39 +6,33 @@ import keras
 from keras import layers
 from pydantic import Field
 
-from ser.emotions import EMOTIONS
-from ser.networks.layers import AttentiveStatisticsPooling, Standardize, classifier, squeeze_excite
+from ser.networks.layers import AttentiveStatisticsPooling, squeeze_excite
 from ser.networks.network import Network, NetworkSettings
 from ser.settings import Count, Families
 
 
-def cnn1d(
-    *, frames: int, features: int, width: int, blocks: int, spatial_dropout: float, dropout: float
-) -> keras.Model:
-    """Build the 1D network.
+def cnn1d(*, frames: int, columns: int, width: int, blocks: int, spatial_dropout: float) -> keras.Model:
+    """Build the convolutions of the 1D network.
 
     Stem (width 5, stride 2), ``blocks`` bottleneck residual blocks with squeeze-and-excitation, a
-    pooling by 2 half-way, attentive statistics pooling, a dense layer.
+    pooling by 2 half-way, attentive statistics pooling.
 
     Parameters
     ----------
+    columns : of relative features; see ``ser.networks.layers.RelativeFeatures``
     width : channels of the residual stream
 
     Returns
     -------
-    Model from ``(batch, frames, features)``, as ``ser.features.frame_features`` gives them, to logits
-    ``(batch, emotions)``
+    Model from ``(batch, frames, columns)`` to ``(batch, 2 * width)``
     """
-    inputs = keras.Input((frames, features), name="features")
-    x = Standardize(name="standardize")(inputs)
-    x = _convolution(x, width, kernel=5, strides=2, name="stem")
+    inputs = keras.Input((frames, columns), name="relative")
+    x = _convolution(inputs, width, kernel=5, strides=2, name="stem")
     for index in range(blocks):
         x = _bottleneck(x, spatial_dropout=spatial_dropout, name=f"block{index + 1}")
         if index == blocks // 2 - 1:
             x = layers.MaxPooling1D(2, padding="same", name="pool")(x)
-    x = AttentiveStatisticsPooling(width // 4, name="statistics")(x)
-    outputs = classifier(x, units=width, dropout=dropout, classes=len(EMOTIONS))
-    return keras.Model(inputs, outputs, name="cnn1d")
+    return keras.Model(inputs, AttentiveStatisticsPooling(width // 4, name="statistics")(x), name="cnn1d")
 
 
 def _convolution(x, channels: int, *, kernel: int, name: str, strides: int = 1, relu: bool = True):
@@ -66,15 +60,14 @@ class Settings(NetworkSettings):
     blocks: Count
 
 
-def build(settings: Settings, frames: int, columns: int) -> keras.Model:
-    """The network that its block describes."""
+def build(settings: Settings, frames: int, bands: int, extra: int) -> keras.Model:
+    """The convolutions that the network's block describes."""
     return cnn1d(
         frames=frames,
-        features=columns,
+        columns=bands + extra,
         width=settings.width,
         blocks=settings.blocks,
         spatial_dropout=settings.spatial_dropout,
-        dropout=settings.dropout,
     )
 
 

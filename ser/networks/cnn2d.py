@@ -6,15 +6,14 @@ import keras
 from keras import layers
 from pydantic import Field
 
-from ser.emotions import EMOTIONS
-from ser.networks.layers import AttentiveStatisticsPooling, Standardize, classifier, squeeze_excite
+from ser.networks.layers import AttentiveStatisticsPooling, squeeze_excite
 from ser.networks.network import Network, NetworkSettings
 
 
 def cnn2d(
-    *, frames: int, mels: int, width: int, stages: int, time_stride: int, spatial_dropout: float, dropout: float
+    *, frames: int, mels: int, extra: int, width: int, stages: int, time_stride: int, spatial_dropout: float
 ) -> keras.Model:
-    """Build the 2D network.
+    """Build the convolutions of the 2D network.
 
     Stem (5 x 5), ``stages`` residual blocks (He et al. 2016) with squeeze-and-excitation, each after
     the first with twice the channels at half the resolution, then attentive statistics pooling over
@@ -22,17 +21,18 @@ def cnn2d(
 
     Parameters
     ----------
+    extra : columns behind the mel bands that are about the whole frame; each becomes a channel of the image
     width : channels of the first block
     time_stride : frames that the stem merges into one; it merges two mel bands
 
     Returns
     -------
-    Model from ``(batch, frames, mels)``, dB as ``ser.features.mel.log_mel`` gives them, to logits
-    ``(batch, emotions)``
+    Model from ``(batch, frames, mels + extra)`` to ``(batch, 4 * width * 2 ** (stages - 1))``
     """
-    inputs = keras.Input((frames, mels), name="spectrogram")
-    x = Standardize(name="standardize")(inputs)
-    x = layers.Reshape((frames, mels, 1), name="image")(x)
+    inputs = keras.Input((frames, mels + extra), name="relative")
+    image = layers.Reshape((frames, mels, 1), name="image")(inputs[..., :mels])
+    whole = layers.Reshape((frames, 1, extra), name="whole_frame")(inputs[..., mels:])
+    x = layers.Concatenate(name="channels")([image, 0 * image + whole])
     x = _convolution(x, width, kernel=5, strides=(time_stride, 2), name="stem")
     for index in range(stages):
         x = _residual(
@@ -42,9 +42,7 @@ def cnn2d(
     x = layers.Conv1D(2 * width * 2 ** (stages - 1), 1, use_bias=False, name="mix")(x)
     x = layers.BatchNormalization(name="mix_norm")(x)
     x = layers.Activation("relu", name="mix_relu")(x)
-    x = AttentiveStatisticsPooling(64, name="statistics")(x)
-    outputs = classifier(x, units=128, dropout=dropout, classes=len(EMOTIONS))
-    return keras.Model(inputs, outputs, name="cnn2d")
+    return keras.Model(inputs, AttentiveStatisticsPooling(64, name="statistics")(x), name="cnn2d")
 
 
 def _convolution(x, channels: int, *, kernel: int, name: str, strides: int = 1, relu: bool = True):
@@ -74,16 +72,16 @@ class Settings(NetworkSettings):
     time_stride: Annotated[int, Field(ge=1, le=8)]
 
 
-def build(settings: Settings, frames: int, columns: int) -> keras.Model:
-    """The network that its block describes."""
+def build(settings: Settings, frames: int, bands: int, extra: int) -> keras.Model:
+    """The convolutions that the network's block describes."""
     return cnn2d(
         frames=frames,
-        mels=columns,
+        mels=bands,
+        extra=extra,
         width=settings.width,
         stages=settings.stages,
         time_stride=settings.time_stride,
         spatial_dropout=settings.spatial_dropout,
-        dropout=settings.dropout,
     )
 
 

@@ -3,29 +3,135 @@
 import keras
 from keras import layers, ops
 
+from ser.features.relative import CEILING, FLOOR, LOUD_DB, VOICED_HARMONICITY, Scales
+
+DECIBEL = 10.0 / 2.302585092994046  # of a natural logarithm of power
+USUAL_LEVEL_DB, USUAL_LEVEL_SPREAD_DB = 85.0, 10.0  # of a clip's loudest frames, above ``mel.FLOOR_POWER``
+SMOOTHED_FRAMES = 5  # over which the loudest level is averaged, so that a click is not the clip's level
+
 
 @keras.saving.register_keras_serializable("ser")
-class Standardize(layers.Layer):
-    """Subtract the mean and divide by the deviation of each feature; padding becomes 0.
+class FrameSums(layers.Layer):
+    """Which frames of a clip are loud, how loud the clip is, and sums of each feature over its loud frames.
 
-    A frame is padding when it is 0 in every feature, as the features of digital silence are.
-    Mean and deviation are weights, so they travel inside the saved model. Computed in float32 whatever
-    the precision of training: half precision would round levels to a sixteenth of a decibel.
+    A frame is padding when it is 0 in every feature, as the features of digital silence are; it is loud when
+    it lies within ``LOUD_DB`` of the clip's loudest. What lies between is the room's noise, whose distance
+    from the voice says how loudly somebody spoke only as long as the microphone stays the same.
 
-    Input and output: ``(batch, frames, features)``
+    Input: ``(batch, frames, features)``. Output: sums ``(batch, 3, features)`` of count, value and square;
+    whether loud ``(batch, frames, 1)``; level of the loudest frames ``(batch, 1, 1)``, dB
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, scales: dict, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)  # levels are a small difference of large numbers
+        self.scales = Scales(**scales)
+
+    def call(self, features):
+        sound = ops.any(ops.not_equal(features, 0), axis=-1, keepdims=True)
+        level = self._level(features)
+        smooth = ops.average_pool(ops.where(sound, level, 0.0), SMOOTHED_FRAMES, strides=1, padding="same")
+        top = ops.max(smooth, axis=1, keepdims=True)
+        loud = ops.cast(ops.logical_and(sound, level > top - LOUD_DB), "float32")
+        weights = loud * ops.ones((features.shape[-1],))
+        if self.scales.pitch is not None:  # the pitch of a frame without a voice is none
+            voiced = ops.cast(features[..., self.scales.harmonicity, None] > VOICED_HARMONICITY, "float32")
+            of_pitch = ops.convert_to_tensor(self.scales.is_pitch, "float32")
+            weights = weights * (1 - of_pitch + of_pitch * voiced)
+        parts = [weights, weights * features, weights * ops.square(features)]
+        return ops.stack([ops.sum(part, axis=1) for part in parts], axis=1), loud, top
+
+    def _level(self, features):
+        """Level of each frame ``(batch, frames, 1)``: the sum of the powers of all columns that are levels."""
+        is_level = ops.convert_to_tensor(self.scales.is_level, "float32")
+        power = is_level * ops.exp(features * is_level * (1 / DECIBEL))
+        return DECIBEL * ops.log(ops.maximum(ops.sum(power, axis=-1, keepdims=True), 1.0))
+
+    def get_config(self):
+        return {**super().get_config(), "scales": vars(self.scales)}
+
+
+@keras.saving.register_keras_serializable("ser")
+class RelativeFeatures(layers.Layer):
+    """Features relative to the loud frames of the clip itself and of the reference clips.
+
+    Levels keep what lies above ``FLOOR`` deviations below the mean; the other features speak in loud frames
+    only, and the pitch in voiced ones. Which frames are loud becomes a column, and, where ``level`` is set,
+    so does how loud the clip is, which only recordings at one gain can tell.
+
+    Input: features ``(batch, frames, features)``; loud, top and sums as ``FrameSums`` gives them, the sums
+    those of the clip and its references. Output: ``(batch, frames, features + 1)``, or ``+ 2``
+    """
+
+    def __init__(self, scales: dict, *, level: bool, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
+        self.scales, self.level = Scales(**scales), level
 
-    def build(self, input_shape):
-        features = input_shape[-1]
-        self.mean = self.add_weight(shape=(features,), initializer="zeros", trainable=False, name="mean")
-        self.deviation = self.add_weight(shape=(features,), initializer="ones", trainable=False, name="deviation")
+    def call(self, features, loud, top, sums):
+        share = ops.reciprocal(ops.maximum(sums[:, :1], 1e-3))
+        mean = sums[:, 1:2] * share
+        least = ops.convert_to_tensor(self.scales.least_deviation, "float32")
+        variance = ops.maximum(sums[:, 2:] * share - ops.square(mean), 0.0)
+        relative = (features - mean) * ops.reciprocal(ops.sqrt(variance + ops.square(least)))
+        spoken = ops.clip(relative, -CEILING, CEILING) * loud
+        if self.scales.pitch is not None:
+            voiced = ops.cast(features[..., self.scales.harmonicity, None] > VOICED_HARMONICITY, "float32")
+            of_pitch = ops.convert_to_tensor(self.scales.is_pitch, "float32")
+            spoken = spoken * (1 - of_pitch + of_pitch * voiced)
+        is_level = ops.convert_to_tensor(self.scales.is_level, "float32")
+        relative = is_level * ops.clip(relative, FLOOR, CEILING) + (1 - is_level) * spoken
+        sound = ops.cast(ops.any(ops.not_equal(features, 0), axis=-1, keepdims=True), "float32")
+        columns = [relative * sound, loud]
+        if self.level:
+            columns.append(sound * (top - USUAL_LEVEL_DB) * (1 / USUAL_LEVEL_SPREAD_DB))
+        return ops.concatenate(columns, axis=-1)
 
-    def call(self, inputs):
-        padding = ops.all(ops.equal(inputs, 0), axis=-1, keepdims=True)
-        return ops.where(padding, 0.0, (inputs - self.mean) / self.deviation)
+    def get_config(self):
+        return {**super().get_config(), "scales": vars(self.scales), "level": self.level}
+
+
+@keras.saving.register_keras_serializable("ser")
+class ReferenceNormalization(layers.Layer):
+    """Normalise what the network says of a clip by what it says of the reference clips.
+
+    Batch normalisation whose mean and variance are those of the ``clips`` references, shrunk to the training
+    set's by ``clips / (clips + prior)``, with a learnt prior for each channel: adaptive batch normalisation
+    (Li et al. 2016) for one speaker, with an estimate that a few clips can bear.
+
+    Input: ``(batch, channels)``; and of the references their number, the sum of what the network says of
+    them, and of its square: ``(batch, 1 + 2 * channels)``. Output: ``(batch, channels)``
+    """
+
+    def __init__(self, *, prior_clips: float = 4.0, momentum: float = 0.95, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.prior_clips, self.momentum = prior_clips, momentum
+
+    def build(self, input_shape, *_):
+        shape = (input_shape[-1],)
+        self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="mean")
+        self.variance = self.add_weight(shape=shape, initializer="ones", trainable=False, name="variance")
+        initial = keras.initializers.Constant(float(ops.log(self.prior_clips)))
+        self.log_prior = self.add_weight(shape=shape, initializer=initial, name="log_prior")
+
+    def call(self, inputs, references, training=False):
+        if training:
+            mean, variance = ops.moments(ops.stop_gradient(inputs), axes=[0])
+            self.mean.assign(self.momentum * self.mean + (1 - self.momentum) * mean)
+            self.variance.assign(self.momentum * self.variance + (1 - self.momentum) * variance)
+        channels = inputs.shape[-1]
+        total, squares = references[:, 1 : 1 + channels], references[:, 1 + channels :]
+        prior, own = ops.exp(self.log_prior), ops.convert_to_tensor(self.mean)
+        spread = ops.convert_to_tensor(self.variance)
+        share = ops.reciprocal(prior + references[:, :1])
+        mean = (prior * own + total) * share
+        square = (prior * (spread + ops.square(own)) + squares) * share
+        variance = ops.maximum(square - ops.square(mean), 0.01 * spread)
+        return (inputs - mean) * ops.reciprocal(ops.sqrt(variance + 1e-4))
+
+    def compute_output_shape(self, input_shape, *_):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "prior_clips": self.prior_clips, "momentum": self.momentum}
 
 
 @keras.saving.register_keras_serializable("ser")
@@ -61,6 +167,59 @@ class AttentiveStatisticsPooling(layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+@keras.saving.register_keras_serializable("ser")
+class SpecAugment(layers.Layer):
+    """Hide stretches of frames and of neighbouring mel bands while training (Park et al. 2019).
+
+    Each clip has its own draw; the width of a stretch is uniform from 0 to its largest.
+
+    Input and output: ``(batch, frames, features)``; only the columns ``mel_columns`` (first, behind the last)
+    have their bands hidden
+    """
+
+    def __init__(self, *, time_masks, time_mask_frames, mel_masks, mel_mask_bands, mel_columns, seed, **kwargs):
+        super().__init__(**kwargs)
+        self.settings = {
+            "time_masks": time_masks,
+            "time_mask_frames": time_mask_frames,
+            "mel_masks": mel_masks,
+            "mel_mask_bands": mel_mask_bands,
+            "mel_columns": list(mel_columns),
+            "seed": seed,
+        }
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        of, batch = self.settings, ops.shape(inputs)[0]
+        first, behind = of["mel_columns"]
+        frames, columns = inputs.shape[1:]
+        shown = self._shown(batch, frames, (0, frames), of["time_masks"], of["time_mask_frames"])[:, :, None]
+        bands = self._shown(batch, columns, (first, behind), of["mel_masks"], of["mel_mask_bands"])[:, None, :]
+        return inputs * ops.cast(shown, inputs.dtype) * ops.cast(bands, inputs.dtype)
+
+    def _shown(self, batch, length: int, within: tuple[int, int], masks: int, most: int):
+        """1 where nothing hides, 0 in the stretches, ``(batch, length)``."""
+        index = ops.arange(length, dtype="float32")[None]
+        shown = ops.ones((batch, length))
+        first, behind = within
+        for _ in range(masks if behind > first else 0):
+            widest = min(most, behind - first)
+            width = ops.floor(keras.random.uniform((batch, 1), 0, widest + 1, seed=self.generator))
+            free = behind - first - width + 1
+            start = first + ops.floor(keras.random.uniform((batch, 1), 0, 1, seed=self.generator) * free)
+            hidden = ops.logical_and(index >= start, index < start + width)
+            shown = shown * (1 - ops.cast(hidden, "float32"))
+        return shown
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}
+
+
 def squeeze_excite(x, *, ratio: int, name: str):
     """Scale every channel by a gate computed from all channels' means (Hu, Shen and Sun 2018)."""
     channels = x.shape[-1]
@@ -69,13 +228,3 @@ def squeeze_excite(x, *, ratio: int, name: str):
     gate = layers.Dense(channels // ratio, activation="relu", name=f"{name}_squeeze")(gate)
     gate = layers.Dense(channels, activation="sigmoid", name=f"{name}_excite")(gate)
     return layers.Multiply(name=f"{name}_gate")([x, gate])
-
-
-def classifier(x, *, units: int, dropout: float, classes: int):
-    """Dropout, a dense layer, dropout, and the logits of ``classes``."""
-    x = layers.Dropout(dropout, name="dropout_pooled")(x)
-    x = layers.Dense(units, use_bias=False, name="dense")(x)
-    x = layers.BatchNormalization(name="dense_norm")(x)
-    x = layers.Activation("relu", name="dense_relu")(x)
-    x = layers.Dropout(0.75 * dropout, name="dropout_dense")(x)
-    return layers.Dense(classes, dtype="float32", name="logits")(x)

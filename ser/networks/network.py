@@ -33,13 +33,15 @@ class Network:
     name : of its stage, its block, its model and its metrics
     features : the array that it reads: ``"features_1d"`` or ``"spectrograms"``
     settings : type of its block
-    build : from its settings, frames, and columns to the untrained model, which gives logits
+    build : from its settings, frames, columns that it reads, and columns that are about the whole frame, to
+        untrained convolutions: ``(batch, frames, columns)`` of relative features to ``(batch, channels)``;
+        see ``ser.networks.speaker``
     """
 
     name: str
     features: str
     settings: type[NetworkSettings]
-    build: Callable[[NetworkSettings, int, int], keras.Model]
+    build: Callable[[NetworkSettings, int, int, int], keras.Model]
 
     @property
     def features_path(self) -> str:

@@ -14,7 +14,7 @@ import ser.networks.layers  # noqa: F401  the networks' own layers must be known
 
 def to_onnx(model: keras.Model) -> bytes:
     """The network as ONNX, by Keras's own export; its batch may have any size."""
-    model(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras exports what has been called
+    model([np.zeros((1, *shape[1:]), np.float32) for shape in model.input_shape])  # Keras exports what has been called
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         with warnings.catch_warnings():  # tf2onnx asks NumPy for names that it no longer has

@@ -82,7 +82,7 @@ def terms(params) -> dict:
     return {
         "corpus": params.corpus.dir + synthetic,
         "protocol": protocol + fold + leak,
-        "speakers": "normalized, transductive" if params.training.speaker_normalization else "no information",
+        "speakers": "no information",
     }
 
 

@@ -1,76 +1,130 @@
-"""Training batches: shuffled, augmented on the fly, and the same for the same seed, epoch and number."""
+"""Training batches: groups of one speaker's clips, the same for the same seed, epoch and number."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.training.data import Statistics, sounding
-from ser.training.on_the_fly import change_level, mask, mixup, warp_frequency, warp_time
+from ser.emotions import EMOTIONS
+from ser.training.data import Pool
+from ser.training.on_the_fly import warp_frequency, warp_time
+
+REFERENCE_CLIPS = (1, 2, 4, 8, 16)  # a clip may have so many references, or all others of its group
+NEUTRAL = EMOTIONS.index("neutral")
 
 
 class Batches:
     """The batches of every epoch.
 
-    A batch depends on (seed, epoch, number) alone, so a resumed training sees what an uninterrupted
-    one would. The last, partial batch of an epoch is left out.
+    A group is some clips of one actor in one version: as they were recorded, or all through the same
+    simulated device. The clips of a group are each other's references, in sets of every size and
+    composition, since nobody knows what a user will calibrate with. A batch depends on (seed, epoch, number)
+    only, so a resumed training sees what an uninterrupted one would. The last, partial batch of an epoch is
+    left out.
 
     Parameters
     ----------
-    features : shape ``(rows, frames, features)``
-    targets : shape ``(rows, emotions)``
-    statistics : of the training rows; masks and padding take their mean while clips are mixed
-    mel_columns : the columns that are mel bands, which alone can be warped and masked
-    level_response : shape ``(features,)``; how much each feature changes per decibel
+    pool : see ``ser.training.data.training_pool``
+    mel_columns : first column that is a mel band, and the one behind the last; only these can be warped
     class_weights : shape ``(emotions,)``, or ``None``
-    settings : the parameters ``training.on_the_fly``
+    settings : the parameters ``training``
     """
 
     def __init__(
         self,
-        features: NDArray,
-        targets: NDArray[np.float32],
+        pool: Pool,
         *,
-        statistics: Statistics,
-        mel_columns: slice,
-        level_response: NDArray[np.float32],
+        mel_columns: tuple[int, int],
         class_weights: NDArray[np.float32] | None,
-        batch_size: int,
         seed: int,
         settings,
     ):
-        self.features, self.targets, self.statistics = features, targets, statistics
-        self.mel_columns, self.level_response, self.class_weights = mel_columns, level_response, class_weights
-        self.batch_size, self.seed, self.settings = batch_size, seed, settings
+        self.pool, self.mel_columns, self.class_weights = pool, slice(*mel_columns), class_weights
+        self.seed, self.settings = seed, settings
+        self.batch_size = min(settings.batch_size, len(pool.rows))
 
     def __len__(self) -> int:
-        return max(1, len(self.features) // self.batch_size)
+        return max(1, len(self.pool.rows) // self.batch_size)
 
     def batch(self, epoch: int, index: int) -> tuple:
-        """Batch ``index`` of ``epoch``: features, targets, and weights where classes are weighted."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.features))
-        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-        rng = np.random.default_rng([self.seed, epoch, index])
-        batch, targets = self.augment(self.features[rows].astype(np.float32), self.targets[rows], rng)
-        if self.class_weights is None:
-            return batch, targets
-        return batch, targets, targets @ self.class_weights
+        """Batch ``index`` of ``epoch``: inputs, targets, and weights where classes are weighted.
 
-    def augment(self, batch, targets, rng: np.random.Generator):
-        """Draw and apply every transform that is on, in the order speed, tract, level, mixing, masks."""
-        on = self.settings
-        mels, mean = self.mel_columns, self.statistics.mean
+        The inputs are those of ``ser.networks.speaker.SpeakerNetwork.training``.
+        """
+        clips, versions, groups = self.order(epoch)
+        chosen = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        clips, groups = clips[chosen], groups[chosen]
+        rng = np.random.default_rng([self.seed, epoch, index])
+        features = self.pool.features[self.pool.rows[clips, versions[chosen]]].astype(np.float32)
+        references = draw_references(groups, self.pool.labels[clips], self.settings.references, rng)
+        mixing = draw_mixing(len(clips), self.settings.on_the_fly.mixup_alpha, rng)
+        targets = mixing @ self.pool.targets[clips]
+        inputs = (self.augment(features, rng), references, mixing)
+        return (inputs, targets) if self.class_weights is None else (inputs, targets, targets @ self.class_weights)
+
+    def order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Every training clip once, group by group: clip, version, and number of the group."""
+        rng, pool = np.random.default_rng([self.seed, epoch]), self.pool
+        found = []
+        for actor in np.unique(pool.actors):
+            own = rng.permutation(np.flatnonzero(pool.actors == actor))
+            found += np.array_split(own, int(np.ceil(len(own) / self.settings.group_clips)))
+        rng.shuffle(found)
+        copies = pool.rows.shape[1] - 1
+        as_recorded = rng.random(len(found)) < (self.settings.original_share if copies else 1)
+        version = np.where(as_recorded, 0, rng.integers(1, max(copies, 1) + 1, len(found)))
+        sizes = [len(group) for group in found]
+        return np.concatenate(found), np.repeat(version, sizes), np.repeat(np.arange(len(found)), sizes)
+
+    def augment(self, features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Another speed, and another vocal tract."""
+        on = self.settings.on_the_fly
         if on.max_rate or on.max_shift_frames:
-            batch = warp_time(batch, max_rate=on.max_rate, max_shift=on.max_shift_frames, rng=rng)
+            features = warp_time(features, max_rate=on.max_rate, max_shift=on.max_shift_frames, rng=rng)
+        mels = self.mel_columns
         if on.max_warp and mels.stop > mels.start:
-            batch[..., mels] = warp_frequency(batch[..., mels], max_rate=on.max_warp, rng=rng)
-        if on.max_gain_db:
-            batch = change_level(batch, max_db=on.max_gain_db, response=self.level_response, rng=rng)
-        if on.mixup_alpha:
-            # Padding at the training mean, where the network puts it: clips of unequal length mix evenly.
-            batch = np.where(sounding(batch)[..., None], batch, mean)
-            batch, targets = mixup(batch, targets, alpha=on.mixup_alpha, rng=rng)
-        batch = mask(batch, axis=1, masks=on.time_masks, max_width=on.time_mask_frames, fill=mean, rng=rng)
-        if mels.stop > mels.start:
-            batch[..., mels] = mask(
-                batch[..., mels], axis=2, masks=on.mel_masks, max_width=on.mel_mask_bands, fill=mean[mels], rng=rng
-            )
-        return batch, targets
+            features[..., mels] = warp_frequency(features[..., mels], max_rate=on.max_warp, rng=rng)
+        return features
+
+
+def draw_references(
+    groups: NDArray[np.int64], labels: NDArray[np.int64], settings, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Which clips of a batch are references of which, never a clip of itself.
+
+    Parameters
+    ----------
+    groups, labels : of each clip, shape ``(batch,)``
+    settings : the parameters ``training.references``: the share of clips that have none; of the others, the
+        share whose references are neutral, as the voice of somebody who reads aloud; and the share whose
+        references have two emotions
+
+    Returns
+    -------
+    shape ``(batch, batch)``, 1 where the clip of the column is a reference of the row's
+    """
+    references = np.zeros((len(groups), len(groups)), np.float32)
+    for clip in range(len(groups)):
+        if rng.random() < settings.none:
+            continue
+        others = np.flatnonzero(groups == groups[clip])
+        others = others[others != clip]
+        kind = rng.random()
+        if kind < settings.neutral:
+            others = others[labels[others] == NEUTRAL]
+        elif kind < settings.neutral + settings.two_emotions:
+            others = others[np.isin(labels[others], rng.permutation(len(EMOTIONS))[:2])]
+        count = int(rng.choice([*REFERENCE_CLIPS, len(groups)]))
+        references[clip, rng.permutation(others)[:count]] = 1
+    return references
+
+
+def draw_mixing(clips: int, alpha: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Of which clips each example is made up: mixup (Zhang et al. 2018), as a matrix ``(clips, clips)``.
+
+    The share of the partner is ``min(b, 1 - b)`` for ``b`` from Beta(``alpha``, ``alpha``); 0 mixes nothing.
+    """
+    mixing = np.eye(clips, dtype=np.float32)
+    if not alpha:
+        return mixing
+    drawn = rng.beta(alpha, alpha, (clips, 1))
+    share = np.minimum(drawn, 1 - drawn).astype(np.float32)
+    return mixing + share * (mixing[rng.permutation(clips)] - mixing)

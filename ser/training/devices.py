@@ -1,11 +1,10 @@
-"""Where a network trains: on every GPU in mixed precision, or on the CPU in single precision."""
+"""Where a network trains: on a GPU in mixed precision, or on the CPU in single precision."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import keras
-import numpy as np
 
 from ser.errors import InputError
 
@@ -30,51 +29,11 @@ def precision() -> str:
 
 
 @contextmanager
-def training_scope(batch_size: int) -> Iterator[None]:
-    """What is built inside trains on the devices at hand.
-
-    With several GPUs, TensorFlow's ``MirroredStrategy`` keeps a copy of the network on each; as many
-    take part as divide ``batch_size`` evenly, so that every clip weighs the same.
-    """
-    found, policy = gpus(), keras.config.dtype_policy()
-    count = max((count for count in range(1, len(found) + 1) if batch_size % count == 0), default=0)
+def training_scope() -> Iterator[None]:
+    """What is built inside trains in the precision of the device at hand."""
+    policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision())
     try:
-        with _mirrored(found[:count]):
-            yield
+        yield
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def _mirrored(devices: list[str]):
-    if len(devices) < 2 or keras.backend.backend() != "tensorflow":
-        return nullcontext()
-    import tensorflow
-
-    return tensorflow.distribute.MirroredStrategy(devices).scope()
-
-
-def train_on_batch(model: keras.Model, batch: tuple) -> dict[str, float]:
-    """One step on a batch, each of the model's copies taking an equal share of it: its loss and accuracy."""
-    strategy = getattr(model, "distribute_strategy", None)
-    if strategy is None or strategy.num_replicas_in_sync == 1:
-        return model.train_on_batch(*batch, return_dict=True)
-    copies = strategy.num_replicas_in_sync
-    if model.train_function is None:
-        # Keras makes the metrics' variables in fit and evaluate alone.
-        model.evaluate(*(part[:copies] for part in batch), batch_size=copies, verbose=0)
-        model.make_train_function()
-    model.reset_metrics()
-    shares = tuple(
-        strategy.experimental_distribute_values_from_function(
-            lambda context, part=part: part[context.replica_id_in_sync_group :: copies]
-        )
-        for part in batch
-    )
-    logs = model.train_function(iter([shares]))
-    return {name: float(np.mean(value)) for name, value in logs.items()}
-
-
-def predict_on_batch(model: keras.Model, features: np.ndarray) -> np.ndarray:
-    """Logits of a batch; copies of the model on several devices all compute them, and one answer is taken."""
-    return np.asarray(model.predict_on_batch(features))[: len(features)]

@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.emotions import EMOTIONS
+from ser.features.relative import Answer
+from ser.networks.speaker import SpeakerNetwork
 from ser.scoring.scores import confusion, unweighted_average_recall
 from ser.training.batches import Batches
-from ser.training.devices import predict_on_batch, train_on_batch
 
 PREDICTION_BATCH = 256
 
@@ -45,7 +47,7 @@ def compile_network(
     Batch normalisation averages its running statistics over about an epoch: over enough batches, and
     over few enough that validation sees the statistics of now, on a small corpus too.
     """
-    for layer in model.layers:
+    for layer in every_layer(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = float(np.clip(1 - 1 / steps_per_epoch, 0.9, 0.99))
     steps = epochs * steps_per_epoch
@@ -65,8 +67,14 @@ def compile_network(
     model.optimizer.build(model.trainable_variables)
 
 
+def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model, and those of the models inside it."""
+    for layer in model.layers:
+        yield from every_layer(layer) if isinstance(layer, keras.Model) else [layer]
+
+
 def fit(
-    model: keras.Model,
+    model: SpeakerNetwork,
     batches: Batches,
     validation: tuple[NDArray, NDArray[np.int64]],
     *,
@@ -78,11 +86,11 @@ def fit(
 ) -> list[dict]:
     """Train until ``epochs`` or until validation UAR has not risen for ``patience_epochs``.
 
-    The model ends with the weights of its best epoch.
+    The model ends with the weights of its best epoch, judged by clips that are measured against themselves.
 
     Parameters
     ----------
-    model : compiled
+    model : its training form compiled
     validation : features ``(clips, frames, features)`` and emotion numbers ``(clips,)``
     progress : empty, or what an interrupted training saved
     save : called after every epoch with all that is needed to resume
@@ -92,34 +100,55 @@ def fit(
     -------
     one dict an epoch: ``epoch, loss, accuracy, validation_loss, validation_accuracy, validation_uar``
     """
-    _restore(model, progress.variables)
+    _restore(model.training, progress.variables)
     history, best = progress.history, progress.best
     while len(history) < epochs and not _exhausted(history, patience_epochs):
         start = time.perf_counter()
-        row, waiting = _train_epoch(model, batches, epoch=len(history))
-        row |= _validate(model, *validation)
+        row, waiting = _train_epoch(model.training, batches, epoch=len(history))
+        row |= _validate(model.answering, *validation)
         row = {key: round(float(value), 5) for key, value in row.items()} | {"epoch": len(history) + 1}
         if row["validation_uar"] > max((past["validation_uar"] for past in history), default=-1):
-            best = model.get_weights()
+            best = model.answering.get_weights()
         history.append(row)
-        save(Progress(history, [np.asarray(v) for v in _variables(model)], best))
+        save(Progress(history, [np.asarray(v) for v in _variables(model.training)], best))
         report(
             f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; validation loss "
             f"{row['validation_loss']:.3f}, accuracy {row['validation_accuracy']:.3f}, "
             f"UAR {row['validation_uar']:.3f}; {time.perf_counter() - start:.1f} s, {waiting:.0%} waiting for input"
         )
-    model.set_weights(best)
+    model.answering.set_weights(best)
     return history
 
 
-def predict_probabilities(model: keras.Model, features: NDArray) -> NDArray[np.float32]:
-    """Probabilities ``(clips, emotions)`` of ``(clips, frames, features)``."""
-    logits = np.concatenate(
-        [
-            predict_on_batch(model, features[start : start + PREDICTION_BATCH].astype(np.float32))
-            for start in range(0, len(features), PREDICTION_BATCH)
+def answer_with(model: keras.Model) -> Answer:
+    """A network's logits and sums, batch by batch; see ``ser.features.relative``."""
+
+    def answer(features: NDArray, references: NDArray) -> tuple[NDArray, NDArray]:
+        parts = [
+            model.predict_on_batch([features[start:stop].astype(np.float32), references[start:stop]])
+            for start, stop in pairwise([*range(0, len(features), PREDICTION_BATCH), len(features)])
         ]
-    )
+        logits, said = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return logits, said
+
+    return answer
+
+
+def predict_probabilities(
+    model: keras.Model, features: NDArray, references: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Probabilities ``(clips, emotions)``.
+
+    Parameters
+    ----------
+    model : see ``ser.networks.speaker.SpeakerNetwork.answering``
+    features : shape ``(clips, frames, columns)``
+    references : sums over the reference clips of each, shape ``(clips, sums)``; with none, a clip is measured
+        against itself
+    """
+    if references is None:
+        references = np.zeros((len(features), model.input_shape[1][1]), np.float32)
+    logits, _ = answer_with(model)(features, references)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
@@ -129,7 +158,7 @@ def count_multiplications(model: keras.Model) -> int:
     counted = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Dense)
     return sum(
         int(np.prod(layer.output.shape[1:])) * int(np.prod(layer.kernel.shape[:-1]))
-        for layer in model.layers
+        for layer in every_layer(model)
         if isinstance(layer, counted)
     )
 
@@ -139,7 +168,7 @@ def _train_epoch(model: keras.Model, batches: Batches, *, epoch: int) -> tuple[d
     start, waited, logs = time.perf_counter(), 0.0, []
     for batch, seconds in _prepared(batches, epoch):
         waited += seconds
-        logs.append(train_on_batch(model, batch))
+        logs.append(model.train_on_batch(*batch, return_dict=True))
     row = {"epoch": epoch + 1} | {key: np.mean([log[key] for log in logs]) for key in ("loss", "accuracy")}
     return row, waited / (time.perf_counter() - start)
 

@@ -1,7 +1,8 @@
 """Augmentation of feature batches during training: drawn anew for every batch, never stored.
 
 Every function takes a batch ``(clips, frames, features)`` of float32 in which padding is 0, and a
-``Generator``; each clip has its own draw.
+``Generator``; each clip has its own draw. Masks and mixing are the network's, see ``ser.networks.layers``
+and ``ser.training.batches``: they come after a clip is measured against others.
 """
 
 import numpy as np
@@ -44,54 +45,3 @@ def warp_frequency(batch: Batch, *, max_rate: float, rng: np.random.Generator) -
     # Column j of a clip's matrix interpolates band position[j] between its two neighbours.
     weights = np.maximum(0, 1 - np.abs(np.minimum(position, mels - 1)[:, None, :] - np.arange(mels)[:, None]))
     return batch @ weights.astype(np.float32)
-
-
-def change_level(batch: Batch, *, max_db: float, response: NDArray[np.float32], rng: np.random.Generator) -> Batch:
-    """Make each clip louder or softer by a uniform draw in ``[-max_db, max_db]``; padding stays.
-
-    Parameters
-    ----------
-    response : shape ``(features,)``; by how much each feature changes per decibel
-    """
-    gain_db = rng.uniform(-max_db, max_db, (len(batch), 1, 1)).astype(np.float32)
-    sounding = np.any(batch != 0, axis=-1, keepdims=True)
-    return batch + sounding * gain_db * response
-
-
-def mask(
-    batch: Batch, *, axis: int, masks: int, max_width: int, fill: NDArray[np.float32], rng: np.random.Generator
-) -> Batch:
-    """Hide stretches of frames (axis 1) or of neighbouring features (axis 2): SpecAugment, Park et al. 2019.
-
-    Parameters
-    ----------
-    masks : stretches in each clip
-    max_width : the width of each is a uniform draw from 0 to this
-    fill : shape ``(features,)``; what stands in their place
-    """
-    hidden = np.zeros((len(batch), batch.shape[axis]), bool)
-    for _ in range(masks):
-        hidden |= _stretches(*hidden.shape, max_width, rng)
-    return np.where(np.expand_dims(hidden, 3 - axis), fill, batch)
-
-
-def _stretches(clips: int, length: int, max_width: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """One stretch of random width and place in each row of ``(clips, length)``."""
-    width = rng.integers(0, min(max_width, length) + 1, (clips, 1))
-    start = rng.integers(0, length - width + 1)
-    index = np.arange(length)
-    return (index >= start) & (index < start + width)
-
-
-def mixup(
-    batch: Batch, targets: NDArray[np.float32], *, alpha: float, rng: np.random.Generator
-) -> tuple[Batch, NDArray[np.float32]]:
-    """Mix each clip and its target with another's of the batch (Zhang et al. 2018).
-
-    The share of the partner is ``min(b, 1 - b)`` for ``b`` from Beta(``alpha``, ``alpha``).
-    """
-    drawn = rng.beta(alpha, alpha, (len(batch), 1))
-    share = np.minimum(drawn, 1 - drawn).astype(np.float32)
-    partner = rng.permutation(len(batch))
-    mixed = batch + share[:, :, None] * (batch[partner] - batch)
-    return mixed, targets + share * (targets[partner] - targets)

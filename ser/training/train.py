@@ -8,15 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.emotions import EMOTIONS
+from ser.features.relative import scales_of
 from ser.networks.network import Network
+from ser.networks.speaker import build_network
 from ser.training.batches import Batches
-from ser.training.data import (
-    emotion_targets,
-    fit_statistics,
-    prepare_test,
-    prepare_train_data,
-    speaker_statistics,
-)
+from ser.training.data import Copies, emotion_targets, take, training_pool
 from ser.training.devices import training_scope
 from ser.training.fit import (
     Progress,
@@ -36,8 +32,7 @@ class Clips:
     actors: NDArray[np.int64]
     votes: NDArray[np.int64]  # (clips, emotions)
     subsets: list[str]
-    copy_sources: NDArray[np.int64]
-    copy_transforms: list[str]
+    copies: Copies
 
     def rows(self, subset: str) -> list[int]:
         """Rows of a subset."""
@@ -54,13 +49,6 @@ class Features:
 
     array: NDArray
     table: list[dict]
-
-
-def speakers(features: NDArray, clips: Clips, columns: list[int], params):
-    """Statistics of every speaker from all of the speaker's clips, or ``None`` where they are not asked for."""
-    if not params.training.speaker_normalization:
-        return None
-    return speaker_statistics(features[: len(clips.actors)][..., columns], clips.actors)
 
 
 def train(
@@ -82,48 +70,34 @@ def train(
 
     Returns
     -------
-    the model of the best epoch, and its history
+    the model of the best epoch, see ``ser.networks.speaker.SpeakerNetwork.answering``, and its history
     """
     settings, own = params.training, network.settings_of(params)
-    columns, table = network.columns_of(params, features.table), features.table
-    statistics = speakers(features.array, clips, columns, params)
-    rows, targets = prepare_train_data(
+    columns = network.columns_of(params, features.table)
+    table = [features.table[column] for column in columns]
+    pool = training_pool(
         features.array,
         emotion_targets(clips.emotions, clips.votes, soft_labels=settings.soft_labels),
         subsets=clips.subsets,
-        copy_sources=clips.copy_sources,
-        copy_transforms=clips.copy_transforms,
-        copies=settings.copies,
+        copies=clips.copies,
+        wanted=settings.copies,
         columns=columns,
         actors=clips.actors,
-        statistics=statistics,
     )
     held_out = clips.rows("validation")
-    validation = prepare_test(
-        features.array, rows=held_out, columns=columns, actors=clips.actors[held_out], statistics=statistics
-    )
-    fitted = fit_statistics(rows)
-    mels = [place for place, column in enumerate(columns) if table[column]["family"] == "log_mel"]
-    response = np.array([float(table[column]["rise_per_db"]) for column in columns], np.float32)
+    validation = take(features.array, rows=held_out, columns=columns)
     batches = Batches(
-        rows,
-        targets,
-        statistics=fitted,
-        mel_columns=slice(mels[0], mels[-1] + 1) if mels else slice(0, 0),
-        # A speaker's own mean has taken the level out: there is no decibel left to add.
-        level_response=response if statistics is None else np.zeros_like(response),
-        class_weights=balanced_class_weights(targets) if settings.class_weights else None,
-        batch_size=min(settings.batch_size, len(rows)),
+        pool,
+        mel_columns=tuple(scales_of(table).mel_columns),
+        class_weights=balanced_class_weights(pool.targets) if settings.class_weights else None,
         seed=own.seed,
-        settings=settings.on_the_fly,
+        settings=settings,
     )
     make_reproducible(own.seed)
-    with training_scope(batches.batch_size):
-        model = network.build(own, *rows.shape[1:])
-        model.get_layer("standardize").mean.assign(fitted.mean)
-        model.get_layer("standardize").deviation.assign(fitted.deviation)
+    with training_scope():
+        model = build_network(network, params, pool.features.shape[1], table)
         compile_network(
-            model,
+            model.training,
             epochs=own.epochs,
             steps_per_epoch=len(batches),
             learning_rate=settings.learning_rate,
@@ -132,8 +106,9 @@ def train(
             label_smoothing=settings.label_smoothing,
         )
     report(
-        f"{network.name}: {model.count_params():,} parameters, {count_multiplications(model) / 1e6:.1f} million "
-        f"multiplications a clip; {len(rows)} training rows, {len(validation)} validation clips"
+        f"{network.name}: {model.answering.count_params():,} parameters, "
+        f"{count_multiplications(model.answering) / 1e6:.1f} million multiplications a clip; {len(pool.rows)} training "
+        f"clips in {pool.rows.shape[1]} versions, {len(validation)} validation clips"
     )
     history = fit(
         model,
@@ -146,35 +121,25 @@ def train(
         report=report,
     )
     # The optimizer's state, twice the size of the network, ends here, and so does half precision.
-    trained = network.build(own, *rows.shape[1:])
-    trained.set_weights(model.get_weights())
+    trained = build_network(network, params, pool.features.shape[1], table).answering
+    trained.set_weights(model.answering.get_weights())
     return trained, history
 
 
 def prepared(network: Network, features: Features, clips: Clips, params) -> NDArray:
     """What a network reads of every clip, never of a copy: ``(clips, frames, columns)``, in memory."""
     columns = network.columns_of(params, features.table)
-    return prepare_test(
-        features.array,
-        rows=list(range(len(clips.actors))),
-        columns=columns,
-        actors=clips.actors,
-        statistics=speakers(features.array, clips, columns, params),
-    )
+    return take(features.array, rows=list(range(len(clips.actors))), columns=columns)
 
 
 def predict(network: Network, model: keras.Model, features: Features, clips: Clips, params) -> NDArray[np.float32]:
-    """Probabilities ``(clips, emotions)`` of every clip, never of a copy."""
+    """Probabilities ``(clips, emotions)`` of every clip, never of a copy, each measured against itself."""
     columns, chunk = network.columns_of(params, features.table), 256
-    statistics = speakers(features.array, clips, columns, params)
-    parts = []
-    for start in range(0, len(clips.actors), chunk):
-        rows = list(range(start, min(start + chunk, len(clips.actors))))
-        taken = prepare_test(
-            features.array, rows=rows, columns=columns, actors=clips.actors[rows], statistics=statistics
-        )
-        parts.append(predict_probabilities(model, taken))
-    return np.concatenate(parts)
+    starts = range(0, len(clips.actors), chunk)
+    parts = (range(start, min(start + chunk, len(clips.actors))) for start in starts)
+    return np.concatenate(
+        [predict_probabilities(model, take(features.array, rows=list(rows), columns=columns)) for rows in parts]
+    )
 
 
 def make_reproducible(seed: int) -> None:

@@ -9,6 +9,7 @@ from ser.errors import InputError
 from ser.networks.network import Network
 from ser.params import load
 from ser.training.checkpoint import Checkpoint, run_key
+from ser.training.data import Copies
 from ser.training.train import Clips, Features, train
 
 
@@ -32,13 +33,16 @@ def read_clips() -> Clips:
         split["subset"].tolist(),
         protocol=load().split.protocol,
     )
+    kinds = [
+        f"{transform} {value:g}" if transform == "device" else transform
+        for transform, value in zip(copies["transform"], copies["value"], strict=True)
+    ]
     return Clips(
         emotions=clips["emotion"].tolist(),
         actors=clips["actor"].to_numpy(),
         votes=clips[[f"votes_{emotion}" for emotion in EMOTIONS]].to_numpy(),
         subsets=split["subset"].tolist(),
-        copy_sources=copies["source_row"].to_numpy(),
-        copy_transforms=copies["transform"].tolist(),
+        copies=Copies(copies["source_row"].to_numpy(), kinds),
     )
 
 

@@ -1,0 +1,96 @@
+"""What a clip's features are measured against: the loud frames of the same voice on the same microphone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOUD_DB = 15.0  # a frame is loud when it lies within this of the clip's loudest
+FLOOR = -1.0  # deviations: levels below say nothing, since there the room speaks
+CEILING = 5.0  # deviations
+VOICED_HARMONICITY = 0.5
+# A clip in which a feature hardly moves does not blow its noise up: deviations are not below these.
+LEAST_DEVIATION = {
+    "log_mel": 2.0,  # dB
+    "energy": 2.0,
+    "rmse": 2.0,
+    "entropy_of_energy": 0.1,  # bit
+    "zero_crossing_rate": 0.02,
+    "mfcc": 2.0,
+    "pitch_octaves": 0.08,
+    "harmonicity": 0.05,
+}
+LEVELS = ("log_mel", "energy", "rmse")
+
+
+@dataclass(frozen=True)
+class Scales:
+    """How each column that a network reads is measured.
+
+    Attributes
+    ----------
+    is_level : whether it is a level in dB
+    least_deviation : in the column's unit
+    is_pitch : whether it is the pitch, which voiced frames have
+    pitch, harmonicity : places of these two columns, or ``None`` where the network does not read them
+    mel_columns : first mel band, and the column behind the last
+    """
+
+    is_level: list[bool]
+    least_deviation: list[float]
+    is_pitch: list[bool]
+    pitch: int | None
+    harmonicity: int | None
+    mel_columns: list[int]
+
+
+def scales_of(table: Sequence[dict]) -> Scales:
+    """The scales of some columns.
+
+    Parameters
+    ----------
+    table : a row a column, with ``name`` and ``family``; see ``ser.features.columns``
+    """
+    names, families = [row["name"] for row in table], [row["family"] for row in table]
+    mels = [place for place, family in enumerate(families) if family == "log_mel"]
+    read_pitch = "pitch_octaves" in names and "harmonicity" in names
+    return Scales(
+        is_level=[family in LEVELS for family in families],
+        least_deviation=[
+            LEAST_DEVIATION.get(name, LEAST_DEVIATION.get(family, 1.0))
+            for name, family in zip(names, families, strict=True)
+        ],
+        is_pitch=[name == "pitch_octaves" for name in names],
+        pitch=names.index("pitch_octaves") if read_pitch else None,
+        harmonicity=names.index("harmonicity") if read_pitch else None,
+        mel_columns=[mels[0], mels[-1] + 1] if mels else [0, 0],
+    )
+
+
+# A network, in Keras or in ONNX: from features and reference sums to logits and each clip's own sums.
+Answer = Callable[[NDArray, NDArray], tuple[NDArray, NDArray]]
+
+
+def clip_sums(answer: Answer, features: NDArray, *, columns: int, width: int) -> NDArray[np.float32]:
+    """What a network wants to know of some clips of one speaker: sums over the frames, and what it says of each.
+
+    Their sum over the clips is what other clips of the speaker are measured against.
+
+    Parameters
+    ----------
+    answer : the network
+    features : shape ``(clips, frames, columns)``, one clip or more
+    width : of the sums
+
+    Returns
+    -------
+    shape ``(clips, width)``; see ``ser.networks.speaker.SpeakerNetwork``
+    """
+    none = np.zeros((len(features), width), np.float32)
+    _, alone = answer(features, none)
+    # What the network says of a clip depends on what it is measured against: on all clips, as an answer will be.
+    together = none
+    together[:, : 3 * columns] = (alone.sum(axis=0) - alone)[:, : 3 * columns]
+    _, said = answer(features, together)
+    return said
