@@ -5,6 +5,7 @@
 
 ``model.predict("clip.wav")`` or ``model.predict(samples, sample_rate)`` gives an answer with ``emotion``,
 ``probability``, ``probabilities`` and ``timeline``; ``model.predict_folder("clips/")`` a table.
+``model.calibrate([...])`` learns a voice and a microphone: ``model.predict("clip.wav", profile=profile)``.
 
 Axes, everywhere in the project:
 
@@ -24,7 +25,7 @@ from importlib.metadata import version
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = version("ser")
-__all__ = ["Answer", "InputError", "Model", "Stretch", "load"]
+__all__ = ["Answer", "InputError", "Model", "Profile", "Stretch", "load"]
 
 
 def __getattr__(name: str):

@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ser {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_predict(commands)
+    _add_calibrate(commands)
     _add_record(commands)
     _add_explain(commands)
     _add_app(commands)
@@ -82,6 +83,12 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_profile(command) -> None:
+    command.add_argument(
+        "--profile", metavar="FILE", help="profile of the voice and the microphone, from 'ser calibrate'"
+    )
+
+
 def _add_predict(commands) -> None:
     command = commands.add_parser(
         "predict",
@@ -91,6 +98,13 @@ def _add_predict(commands) -> None:
     )
     command.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="recordings; - is standard input")
     _add_model(command)
+    known = command.add_mutually_exclusive_group()
+    _add_profile(known)
+    known.add_argument(
+        "--same-speaker",
+        action="store_true",
+        help="all recordings are of one voice on one microphone: calibrate with them before they are answered",
+    )
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object a line")
     form.add_argument("--csv", action="store_true", help="print a CSV table")
@@ -109,11 +123,15 @@ def _add_predict(commands) -> None:
 def _predict(options: argparse.Namespace) -> int:
     from ser.answers import formats
     from ser.answers.card import caution
-    from ser.answers.files import STANDARD_INPUT, STATUS, find_recordings, recognize_files
+    from ser.answers.files import STANDARD_INPUT, STATUS, calibrate_files, find_recordings, recognize_files
     from ser.answers.labels import LABELS
 
     paths = find_recordings(options.paths)
-    recognizer = open_recognizer(options.model)
+    recognizer = open_recognizer(options.model, options.profile)
+    if options.same_speaker:
+        if STANDARD_INPUT in paths:
+            raise InputError("--same-speaker goes with files, which are read twice; not with standard input.")
+        recognizer = recognizer.with_profile(calibrate_files(recognizer, paths)[0])
     if STANDARD_INPUT in paths and sys.stdin is None:
         raise InputError("standard input is closed.")
     given = sys.stdin.buffer.read() if STANDARD_INPUT in paths else b""
@@ -163,6 +181,39 @@ def _label_files(kind: str, paths: list[str]) -> dict[str, Path]:
     return named
 
 
+def _add_calibrate(commands) -> None:
+    command = commands.add_parser(
+        "calibrate",
+        help="learn a voice and a microphone from some recordings, for better answers",
+        description="Learn what recordings of one voice on one microphone have in common, from some that nobody needs "
+        "to label: a few sentences read aloud, or recordings as they came. The profile is for 'ser predict --profile'. "
+        "It holds sums, nothing of what was said, and fits this bundle only.",
+    )
+    command.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="recordings of one voice; 4 to 20 are good")
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write, such as me.profile")
+    _add_model(command)
+    command.set_defaults(run=_calibrate)
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from ser.answers.files import calibrate_files, find_recordings
+    from ser.answers.profile import read_profile
+
+    if os.path.lexists(options.output):
+        try:
+            read_profile(options.output)
+        except InputError as error:
+            raise InputError(f"{options.output}: exists and is no profile; name another with --output.") from error
+    paths = find_recordings(options.paths)
+    profile, failures = calibrate_files(open_recognizer(options.model), paths)
+    for failure in failures:
+        print(f"ser: {failure.file}: {failure.message}; left out", file=sys.stderr)
+    profile.save(options.output)
+    used = len(paths) - len(failures)
+    print(f"{used} of {len(paths)} recordings, {profile.clips} clips; {options.output}")
+    return 0
+
+
 def _add_record(commands) -> None:
     command = commands.add_parser(
         "record",
@@ -171,6 +222,7 @@ def _add_record(commands) -> None:
     )
     command.add_argument("--seconds", type=float, default=4.0, help="how long to record (4)")
     _add_model(command)
+    _add_profile(command)
     command.set_defaults(run=_record)
 
 
@@ -182,7 +234,7 @@ def _record(options: argparse.Namespace) -> int:
 
     if not SHORTEST_SECONDS <= options.seconds <= 600:
         raise InputError(f"--seconds is {options.seconds}: expected {SHORTEST_SECONDS} to 600.")
-    recognizer = open_recognizer(options.model)
+    recognizer = open_recognizer(options.model, options.profile)
 
     def ask() -> None:
         print(f"Speak now, for {options.seconds:g} seconds.", file=sys.stderr, flush=True)
@@ -205,6 +257,7 @@ def _add_explain(commands) -> None:
     command.add_argument("-o", "--output", metavar="PNG", help="where to write (FILE's name with .png, in this folder)")
     command.add_argument("--at", type=float, metavar="SECONDS", help="draw the window that is heard at this moment")
     _add_model(command)
+    _add_profile(command)
     command.set_defaults(run=_explain)
 
 
@@ -220,7 +273,7 @@ def _explain(options: argparse.Namespace) -> int:
         raise InputError(f"{output}: is the recording itself or no ordinary file; name another with --output.")
     if not os.access(output.parent, os.W_OK):
         raise InputError(f"{output.parent}: nothing can be written there; name another place with --output.")
-    recognizer = open_recognizer(options.model)
+    recognizer = open_recognizer(options.model, options.profile)
     found = recognize_source(recognizer, options.file)
     picture, line = explain_recording(recognizer, options.file, found, at_seconds=options.at)
     artifacts.write_bytes(output, picture)
@@ -243,6 +296,7 @@ def _add_app(commands) -> None:
     command.add_argument("--port", type=port, default=7860, help="port to listen on (7860)")
     command.add_argument("--token", help="what a user must know; made at each start where the network is let in")
     _add_model(command)
+    _add_profile(command)
     command.set_defaults(run=_app)
 
 
@@ -259,7 +313,7 @@ def _app(options: argparse.Namespace) -> int:
     if options.token is not None and not re.fullmatch(r"[!-~]{8,200}", options.token):
         raise InputError("--token: expected at least 8 characters of ASCII, without spaces.")
     token = options.token or (None if is_loopback(options.host) else secrets.token_urlsafe(24))
-    recognizer, stopping = open_recognizer(options.model), threading.Event()
+    recognizer, stopping = open_recognizer(options.model, options.profile), threading.Event()
     with listen(options.host, options.port) as listener:
         app = build(recognizer, access=access(options.host, token), stopping=stopping)
         print(f"{address_of(options.host, options.port, token)} (Ctrl+C ends it)", flush=True)
@@ -304,6 +358,13 @@ def _add_evaluate(commands) -> None:
     )
     command.add_argument("corpus", metavar="FOLDER", help="where the corpus is")
     command.add_argument("--format", choices=FORMATS, default="crema-d", help="how it names its files (crema-d)")
+    command.add_argument(
+        "--profiles",
+        type=profile_clips,
+        default=0,
+        metavar="none|K|own",
+        help="calibrate for each speaker first, with K clips that are then not scored, or with all",
+    )
     command.add_argument("--json", action="store_true", help="print the scores as JSON")
     command.add_argument("--predictions", metavar="FILE.csv", help="also write a row for each clip")
     _add_model(command)
@@ -318,6 +379,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         evaluate_corpus,
         heard_before,
         list_corpus,
+        outcomes_with_profiles,
         prediction_rows,
     )
     from ser.answers.files import recognize_files
@@ -327,12 +389,27 @@ def _evaluate(options: argparse.Namespace) -> int:
     recognizer = open_recognizer(options.model)
     speakers = {utterance.name.actor for utterance in listing.utterances.values()}
     heard = heard_before(recognizer.about, options.corpus, options.format, speakers)
-    outcomes = list(with_progress(recognize_files(recognizer, paths), total=len(paths)))
+    answers = (
+        recognize_files(recognizer, paths)
+        if options.profiles == 0
+        else outcomes_with_profiles(recognizer, listing, options.profiles)
+    )
+    outcomes = list(with_progress(answers, total=len(paths)))
     found = evaluate_corpus(listing, outcomes, heard=heard)
     if options.predictions:
         artifacts.write_csv(options.predictions, prediction_rows(listing, outcomes), columns=PREDICTION_COLUMNS)
     print(json.dumps(found, indent=1) if options.json else as_text(found))
     return 0
+
+
+def profile_clips(text: str) -> int | None:
+    """How many clips make a speaker's profile, for argparse: 0 for none, ``None`` for all of the speaker's own."""
+    if text in ("none", "own"):
+        return {"none": 0, "own": None}[text]
+    number = int(text)
+    if not 1 <= number <= 1000:
+        raise argparse.ArgumentTypeError(f"{number}: expected 'none', 'own', or 1 to 1000")
+    return number
 
 
 def _add_completion(commands, parser: argparse.ArgumentParser) -> None:
@@ -362,8 +439,11 @@ def with_progress(outcomes: Iterator, *, total: int) -> Iterator:
     return tqdm(outcomes, total=total, unit=" files", dynamic_ncols=True)
 
 
-def open_recognizer(path: str | None):
-    """A recognizer with a bundle's networks; other package versions than the bundle's are said on standard error."""
+def open_recognizer(path: str | None, profile: str | None = None):
+    """A recognizer with a bundle's networks and the profile in a file, if one is named.
+
+    What matters of the bundle, such as other package versions, is said on standard error.
+    """
     from ser.answers.bundle import other_versions
     from ser.answers.card import caution
     from ser.answers.opening import open_bundle
@@ -376,4 +456,8 @@ def open_recognizer(path: str | None):
     recognizer = Recognizer(bundle)
     if cautioned := caution(bundle.about):
         print(f"ser: {bundle.name}: {cautioned}.", file=sys.stderr)
-    return recognizer
+    if profile is None:
+        return recognizer
+    from ser.answers.profile import read_profile
+
+    return recognizer.with_profile(read_profile(profile))

@@ -14,8 +14,9 @@ from ser.answers.card import card, caution
 from ser.answers.files import find_recordings, recognize_files, recognize_source
 from ser.answers.formats import as_record
 from ser.answers.opening import open_bundle
+from ser.answers.profile import Profile, read_profile
 from ser.answers.recognizer import Recognition, Recognizer
-from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
+from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, open_recording
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 
@@ -103,7 +104,9 @@ class Model:
         """What networks these are, how well they do, on whom, and what they must not be used for."""
         return card(self._bundle.about)
 
-    def predict(self, recording, sample_rate: float | None = None) -> "Answer | list[Answer]":
+    def predict(
+        self, recording, sample_rate: float | None = None, *, profile: "Profile | str | Path | None" = None
+    ) -> "Answer | list[Answer]":
         """The emotion of a recording, or of each of several.
 
         Parameters
@@ -111,6 +114,8 @@ class Model:
         recording : a path; an array ``(samples,)``, ``(samples, channels)`` or ``(channels, samples)``, floats of full
             scale 1 or integers of their type's full scale, or what ``numpy.asarray`` makes one; or a list of these
         sample_rate : Hz, of arrays; a file says its own
+        profile : of the voice and the microphone, from ``calibrate``, or the path of one; without one a recording
+            is measured against itself
 
         Returns
         -------
@@ -129,20 +134,61 @@ class Model:
         >>> round(sum(answer.probabilities.values()), 3)
         1.0
         """
+        recognizer = self._with(profile)
         if isinstance(recording, list | tuple) and not _is_signal(recording):
-            return [self.predict(one, sample_rate) for one in recording]
-        if isinstance(recording, str | Path):
-            if sample_rate is not None:
-                raise InputError(f"{recording}: a file says its own sample rate; give none.")
-            return self._answer(recognize_source(self._recognizer, recording))
-        if sample_rate is None:
-            raise InputError("An array needs its sample rate: model.predict(samples, sample_rate).")
-        if not LOWEST_RATE_HZ <= sample_rate <= HIGHEST_RATE_HZ:
-            raise InputError(f"A sample rate of {sample_rate} Hz; expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}.")
-        return self._answer(self._recognizer.recognize(as_samples(recording), round(sample_rate)))
+            return [self._answer(_ask(recognizer, one, sample_rate)) for one in recording]
+        return self._answer(_ask(recognizer, recording, sample_rate))
 
-    def predict_folder(self, folder: str | Path):
+    def calibrate(self, recordings: Sequence, sample_rate: float | None = None) -> Profile:
+        """Learn a voice and a microphone from some recordings, which nobody needs to label.
+
+        Parameters
+        ----------
+        recordings : paths, folders or arrays, as ``predict`` takes them, all of one voice on one microphone; 4 to 20
+            sentences are good
+        sample_rate : Hz, of arrays
+
+        Returns
+        -------
+        a profile for ``predict``; ``profile.save("me.profile")`` keeps it
+
+        Raises
+        ------
+        InputError : no recording, or one that cannot be read; ``NoAnswer`` for one without speech
+
+        Examples
+        --------
+        >>> import numpy as np, ser
+        >>> time = np.arange(32000) / 16000
+        >>> voiced = sum(np.sin(2 * np.pi * 200 * k * time) / k for k in range(1, 6)) / 5
+        >>> ser.load().calibrate([voiced, 0.5 * voiced], 16000).clips
+        2
+        """
+        if isinstance(recordings, str | Path):
+            recordings = [recordings]
+        heard: list[tuple[NDArray, NDArray]] = []
+        for one in recordings:
+            if isinstance(one, str | Path):
+                for path in find_recordings([str(one)]):
+                    with open_recording(path) as recording:
+                        heard.append(self._recognizer.listen(recording.blocks(), recording.sample_rate))
+            else:
+                heard.append(self._recognizer.listen([as_samples(one)], _checked_rate(sample_rate)))
+        if not heard:
+            raise InputError("No recordings to calibrate with: give some of one voice on one microphone.")
+        return self._recognizer.profile_of(*(np.concatenate(arrays) for arrays in zip(*heard, strict=True)))
+
+    def _with(self, profile: "Profile | str | Path | None") -> Recognizer:
+        if isinstance(profile, str | Path):
+            profile = read_profile(profile)
+        return self._recognizer.with_profile(profile)
+
+    def predict_folder(self, folder: str | Path, *, profile: "Profile | str | Path | None" = None):
         """A row for each recording in a folder and the folders below it.
+
+        Parameters
+        ----------
+        profile : see ``predict``
 
         Returns
         -------
@@ -150,7 +196,7 @@ class Model:
         ``sure``, a column for each emotion, ``duration_seconds``, ``error``
         """
         rows = []
-        for outcome in recognize_files(self._recognizer, find_recordings([str(folder)])):
+        for outcome in recognize_files(self._with(profile), find_recordings([str(folder)])):
             record = as_record(outcome, timeline=False)
             if "error" in record:
                 rows.append({"file": outcome.file, "error": outcome.message})
@@ -230,6 +276,23 @@ def as_samples(recording: ArrayLike) -> NDArray[np.float32]:
             f"and more samples."
         )
     return np.ascontiguousarray(samples.T if few[0] else samples, dtype=np.float32)
+
+
+def _ask(recognizer: Recognizer, recording, sample_rate: float | None) -> Recognition:
+    """The recognition of a path or an array."""
+    if not isinstance(recording, str | Path):
+        return recognizer.recognize(as_samples(recording), _checked_rate(sample_rate))
+    if sample_rate is not None:
+        raise InputError(f"{recording}: a file says its own sample rate; give none.")
+    return recognize_source(recognizer, recording)
+
+
+def _checked_rate(sample_rate: float | None) -> int:
+    if sample_rate is None:
+        raise InputError("An array needs its sample rate: model.predict(samples, sample_rate).")
+    if not LOWEST_RATE_HZ <= sample_rate <= HIGHEST_RATE_HZ:
+        raise InputError(f"A sample rate of {sample_rate} Hz; expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}.")
+    return round(sample_rate)
 
 
 def _is_signal(values: Sequence[Any]) -> bool:

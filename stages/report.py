@@ -80,9 +80,6 @@ def report() -> str:
 
 def inside(bundle, rows: np.ndarray, actual: np.ndarray, seed: int) -> tuple[str, str]:
     """Importance of the feature families, and the mean map of what each emotion's answer rests on."""
-    if bundle.about["params"]["training"]["speaker_normalization"]:
-        note = "<p>Not drawn: these networks read features that are normalised by speaker.</p>"
-        return note, note
     recognizer = Recognizer(bundle, threads=0)
     frames, mels = artifacts.open_array("data/features_1d.npy"), artifacts.open_array("data/spectrograms.npy")
     rested = []

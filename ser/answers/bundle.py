@@ -19,10 +19,8 @@ from importlib.metadata import PackageNotFoundError, version
 from ser.answers.bundle_schema import check_description
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
-from ser.features.frame_features import feature_names
 
-FORMAT, FORMAT_VERSION = "ser-bundle", 2
-READABLE_VERSIONS = (1, 2)
+FORMAT, FORMAT_VERSION = "ser-bundle", 3
 NETWORK_FILE = re.compile(r"([a-z][a-z0-9_]{0,40})\.onnx")
 MOST_NETWORKS = 10
 LARGEST_BYTES = 100_000_000  # of all files inside; a small archive may unpack to a huge one
@@ -115,29 +113,18 @@ def unpack(packed: bytes, *, name: str) -> Bundle:
     except InputError as error:
         raise InputError(f"{name}: {error}.") from error
     packed_networks = {
-        network: PackedNetwork(*_reads(about, network), models[network]) for network in about["networks"]
+        network: PackedNetwork(own["features"], own["columns"], models[network])
+        for network, own in about["networks"].items()
     }
     return Bundle(about | {"hash": stated}, packed_networks, name)
 
 
 def _stated_hashes(about: dict) -> dict | None:
-    """The hash of each network by the description, of format 1 or 2; ``None`` where it says none."""
+    """The hash of each network by the description; ``None`` where it says none."""
     networks = about.get("networks")
-    if not isinstance(networks, dict):
+    if not isinstance(networks, dict) or not all(isinstance(own, dict) for own in networks.values()):
         return None
-    return {name: own.get("hash") if isinstance(own, dict) else own for name, own in networks.items()}
-
-
-def _reads(about: dict, network: str) -> tuple[str, list[str]]:
-    """The array and the columns that a network reads; format 1 had two networks, and left both to be known."""
-    if about["format_version"] > 1:
-        own = about["networks"][network]
-        return own["features"], own["columns"]
-    params = about["params"]
-    if network == "cnn2d":
-        return "spectrograms", feature_names(["log_mel"], n_mels=params["spectrograms"]["n_mels"], n_mfcc=1)
-    sizes = {key: params["features_1d"][key] for key in ("n_mels", "n_mfcc")}
-    return "features_1d", feature_names(params["train_cnn1d"]["families"], **sizes)
+    return {name: own.get("hash") for name, own in networks.items()}
 
 
 def _unzipped(packed: bytes, name: str) -> dict[str, bytes]:
@@ -167,10 +154,10 @@ def _description(text: bytes, name: str) -> dict:
         raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise InputError(f"{name}: no bundle of this project. 'dvc repro' makes one, models/bundle.zip.")
-    if about.get("format_version") not in READABLE_VERSIONS or isinstance(about["format_version"], bool):
+    if about.get("format_version") != FORMAT_VERSION:
         raise InputError(
-            f"{name}: bundle format {about.get('format_version')!r}; this version of ser reads 1 and 2. "
-            f"Export it again, or install the version that made it."
+            f"{name}: bundle format {str(about.get('format_version'))[:20]}; this version of ser reads "
+            f"{FORMAT_VERSION}. Export it again, or install the version that made it."
         )
     return about
 

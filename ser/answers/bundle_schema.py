@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from ser.errors import InputError
 from ser.params import Features1d, Preprocess, Spectrograms
-from ser.settings import Families
 
 MOST_FRAMES = 20_000  # that a network sees at once
 MOST_VALUES = 2_000_000  # samples in all frames of a window, which overlap
@@ -49,31 +48,12 @@ class Corpus(Known):
     actors: Count
 
 
-class ColumnsRead(Partly):
-    """The columns that the 1D network reads."""
-
-    families: Families
-
-
-class Training(Partly):
-    """Whether the networks want a speaker's own statistics."""
-
-    speaker_normalization: bool
-
-
-class FormerParams(Partly):
-    """What format 1 left to the parameters."""
-
-    train_cnn1d: ColumnsRead
-
-
 class Params(Partly):
     """The parameters that an answer is computed with."""
 
     preprocess: Preprocess
     features_1d: Features1d
     spectrograms: Spectrograms
-    training: Training
 
 
 class Scores(Partly):
@@ -162,9 +142,9 @@ class Description(Known):
     """``bundle.json`` without its hash."""
 
     format: Literal["ser-bundle"]
-    format_version: Literal[1, 2]
+    format_version: Literal[3]
     emotions: Annotated[list[Text], Field(min_length=2, max_length=100)]
-    networks: Annotated[dict[Name, Hash | NetworkReads], Field(min_length=1, max_length=10)]
+    networks: Annotated[dict[Name, NetworkReads], Field(min_length=1, max_length=10)]
     params: dict[str, Any]
     temperature: Annotated[float, Field(ge=0.05, le=20)]
     threshold: Share
@@ -184,19 +164,14 @@ def check_description(about: dict) -> None:
         Description.model_validate(about)
         params = Params.model_validate(about["params"])
         Metrics.model_validate(about["metrics"])
-        if about["format_version"] == 1:
-            FormerParams.model_validate(about["params"])
     except ValidationError as error:
         problem = error.errors()[0]
         found = "" if problem["type"] in ("missing", "extra_forbidden") else f" is {str(problem['input'])[:40]!r}"
         reason = problem["msg"].replace("Input should", "it should")
         where = ascii(".".join(map(str, problem["loc"])))[1:-1][:80]
         raise InputError(f"its description cannot be used: {where}{found}: {reason}") from error
-    kind = str if about["format_version"] == 1 else dict
-    if not all(isinstance(own, kind) and name in about["metrics"] for name, own in about["networks"].items()):
-        raise InputError("its description cannot be used: networks: of another format, or without metrics")
-    if about["format_version"] == 1 and set(about["networks"]) != {"cnn1d", "cnn2d"}:
-        raise InputError("its description cannot be used: networks: format 1 has cnn1d and cnn2d")
+    if not all(name in about["metrics"] for name in about["networks"]):
+        raise InputError("its description cannot be used: networks: without metrics")
     samples = params.preprocess.duration_seconds * params.preprocess.sample_rate
     for block in (params.features_1d, params.spectrograms):
         longest = max(block.n_fft, getattr(block, "pitch_frame_length", 0))

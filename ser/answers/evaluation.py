@@ -1,15 +1,16 @@
 """Scoring a bundle on a corpus, and saying which of its speakers the networks have heard before."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ser import artifacts
-from ser.answers.files import Outcome
+from ser.answers.files import Outcome, calibrate_files, recognize_files
 from ser.answers.formats import CSV_COLUMNS, as_csv_row
+from ser.answers.recognizer import Recognizer
 from ser.audio.reading import AUDIO_SUFFIXES
 from ser.corpus.clips import OtherEmotion, Utterance
 from ser.corpus.formats import FORMATS, describe
@@ -20,6 +21,7 @@ from ser.errors import InputError
 from ser.scoring.scores import accuracy, confusion, rounded, score, unweighted_average_recall
 
 BOOTSTRAP_SAMPLES = 1000
+PROFILE_SEED = 0
 FEW_SPEAKERS = 5  # an interval from fewer only repeats them
 PREDICTION_COLUMNS = ["file", "speaker", "actual", *CSV_COLUMNS[1:]]
 
@@ -83,6 +85,34 @@ def heard_before(about: dict, folder: str, format_name: str, speakers: set[int])
         return None
     subset_of = published_partition(division["protocol"], division["fold"])
     return sum(subset_of.get(speaker) in ("train", "validation") for speaker in speakers)
+
+
+def outcomes_with_profiles(
+    recognizer: Recognizer, listing: Listing, clips: int | None, *, emotion: str | None = None
+) -> Iterator[Outcome]:
+    """The outcomes of a corpus when every speaker is calibrated first, without a label.
+
+    Parameters
+    ----------
+    clips : of each speaker, drawn at random, make the profile and are then not answered; with ``None`` the profile
+        is of all clips of the speaker, and all are answered
+    emotion : what the clips of the profile are to be, such as ``"neutral"`` for somebody's ordinary voice; any, if
+        ``None``
+
+    Raises
+    ------
+    InputError : a speaker none of whose recordings can be used
+    """
+    by_speaker: dict[int, list[str]] = {}
+    for path, utterance in listing.utterances.items():
+        by_speaker.setdefault(utterance.name.actor, []).append(path)
+    for speaker, paths in sorted(by_speaker.items()):
+        drawn = [paths[n] for n in np.random.default_rng([PROFILE_SEED, speaker]).permutation(len(paths))]
+        given = [path for path in drawn if emotion in (None, listing.utterances[path].name.emotion)][:clips]
+        asked = paths if clips is None else [path for path in paths if path not in set(given)]
+        if asked:
+            profile, _ = calibrate_files(recognizer, given)
+            yield from recognize_files(recognizer.with_profile(profile), asked)
 
 
 def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int | None) -> dict:

@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ser import artifacts
+from ser.answers.profile import Profile
 from ser.answers.recognizer import Recognition, Recognizer
 from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
 from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
+MOST_CLIPS = 400  # of a profile: twenty minutes
 # What the command ends with when a file has no answer.
 STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
 
@@ -44,6 +49,39 @@ def find_recordings(paths: list[str]) -> list[str]:
     return found
 
 
+def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, list[Outcome]]:
+    """A profile from recordings of one voice on one microphone, and the outcomes of those it could not use.
+
+    Raises
+    ------
+    InputError : no recording could be used
+    """
+
+    def listen(path: str) -> Outcome | tuple[NDArray, NDArray]:
+        heard: list[tuple[NDArray, NDArray]] = []
+
+        def note() -> None:
+            with open_recording(path) as recording:
+                heard.append(recognizer.listen(recording.blocks(), recording.sample_rate))
+
+        failed = outcome_of(path, note)
+        return heard[0] if heard else failed
+
+    failures: list[Outcome] = []
+    clips: list[tuple[NDArray, NDArray]] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for found in pool.map(listen, paths):
+            if isinstance(found, Outcome):
+                failures.append(found)
+            elif sum(len(frames) for frames, _ in clips) < MOST_CLIPS:  # more would say nothing new
+                clips.append(found)
+    if not clips:
+        first = f" {failures[0].file}: {failures[0].message}." if failures else ""
+        raise InputError(f"None of {len(paths)} recordings can be calibrated with.{first}")
+    frames, mels = (np.concatenate(arrays)[:MOST_CLIPS] for arrays in zip(*clips, strict=True))
+    return recognizer.profile_of(frames, mels), failures
+
+
 def recognize_source(recognizer: Recognizer, source: Source) -> Recognition:
     """The answer for a path or a stream, which is read in blocks.
 
@@ -55,7 +93,7 @@ def recognize_source(recognizer: Recognizer, source: Source) -> Recognition:
         return recognizer.recognize_stream(recording.blocks(), recording.sample_rate)
 
 
-def outcome_of(name: str, answer: Callable[[], Recognition]) -> Outcome:
+def outcome_of(name: str, answer: Callable[[], Recognition | None]) -> Outcome:
     """What ``answer`` gives for the recording called ``name``, or the kind and the message of its failure."""
     try:
         return Outcome(name, answer())

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice, pairwise
 from types import SimpleNamespace
 
@@ -11,12 +13,14 @@ from numpy.typing import NDArray
 
 from ser.answers.bundle import Bundle
 from ser.answers.onnx_check import check_network
+from ser.answers.profile import Profile
 from ser.audio.preprocessing import preprocess
 from ser.corpus.checks import check_values
 from ser.emotions import EMOTIONS
 from ser.errors import InputError, NoAnswer
 from ser.features.frame_features import feature_names, frame_features
 from ser.features.mel import log_mel
+from ser.features.relative import clip_sums
 from ser.scoring.calibration import temper
 from ser.scoring.scores import fuse
 
@@ -27,6 +31,7 @@ SILENT_DB = -70.0  # of the loudest 32 ms, relative to full scale
 VOICED_HARMONICITY = 0.5  # refuses none of CREMA-D's clips, and white noise
 VOICED_FRAMES = 5  # 80 ms
 MOST_WINDOWS = 32  # answered at once
+BATCH = 64  # clips that a network sees at once
 MOST_SAMPLES = 2**22  # held for them: 16 MB, whatever the sample rate
 
 
@@ -86,11 +91,6 @@ class Recognizer:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1):
-        if bundle.about["params"]["training"]["speaker_normalization"]:
-            raise InputError(
-                "The bundle's networks want every speaker's own statistics (training.speaker_normalization: true), "
-                "which a single recording does not have. Train with false."
-            )
         self.about = bundle.about
         # A dict as an object with attributes, as the functions of the pipeline take their settings.
         self.params = json.loads(json.dumps(bundle.about["params"]), object_hook=lambda d: SimpleNamespace(**d))
@@ -101,6 +101,7 @@ class Recognizer:
             "features_1d": feature_names(n_mels=features.n_mels, n_mfcc=features.n_mfcc),
             "spectrograms": feature_names(["log_mel"], n_mels=spectrograms.n_mels, n_mfcc=1),
         }
+        self.profile: Profile | None = None
         self.columns = {name: self._columns(name, bundle) for name in self.networks}
         self._try_out(bundle.name)
 
@@ -171,11 +172,87 @@ class Recognizer:
 
     def probabilities_of(self, name: str, given: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities ``(clips, emotions)`` of one network from its own input ``(clips, frames, columns)``."""
-        session = self.sessions[name]
-        logits = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(given)})[0]
+        sums = np.zeros(self._width(name), np.float32) if self.profile is None else self.profile.sums[name]
+        logits, _ = self._answer(name, given, np.repeat(sums[None], len(given), axis=0))
         with np.errstate(all="ignore"):  # a bundle whose logits are not finite is refused in _try_out
             exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
             return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    def with_profile(self, profile: Profile | None) -> "Recognizer":
+        """The same networks, measuring recordings against a profile.
+
+        Raises
+        ------
+        InputError : the profile is of another bundle
+        """
+        if profile is not None:
+            widths = {name: self._width(name) for name in self.networks}
+            if profile.bundle != self.about["hash"] or {n: len(own) for n, own in profile.sums.items()} != widths:
+                raise InputError(
+                    f"The profile was made with the bundle {profile.bundle[:16]}, and this one is "
+                    f"{self.about['hash'][:16]}. Make it again with 'ser calibrate'."
+                )
+        other = copy(self)
+        other.profile = profile
+        return other
+
+    def listen(
+        self, blocks: Iterable[NDArray[np.float32]], sample_rate: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Frame features and spectrograms of a recording's windows in which somebody speaks, for ``profile_of``.
+
+        Parameters
+        ----------
+        blocks : consecutive parts, each ``(samples, channels)``
+
+        Raises
+        ------
+        NoAnswer : too short, silent, or without speech
+        """
+        reasons: list[str] = []
+        heard: list[tuple[NDArray, NDArray]] = []
+        for batch in self._batches(_Counted(blocks), sample_rate):
+            why, frames, mels = self._hear(batch, sample_rate)
+            reasons += why
+            heard.append((frames, mels))
+        if all(reasons):
+            raise no_speech(reasons)
+        frames, mels = (np.concatenate(arrays) for arrays in zip(*heard, strict=True))
+        return frames, mels
+
+    def profile_of(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> Profile:
+        """What recordings of one voice and microphone have in common; nobody needs to say what is in them.
+
+        Parameters
+        ----------
+        frames, mels : of all clips at once, as ``features`` and ``listen`` give them
+        """
+        arrays = {"features_1d": frames, "spectrograms": mels}
+        sums = {
+            name: clip_sums(
+                partial(self._answer, name),
+                arrays[own.features][..., self.columns[name]],
+                columns=len(own.columns),
+                width=self._width(name),
+            ).sum(axis=0)
+            for name, own in self.networks.items()
+        }
+        return Profile(self.about["hash"], len(frames), sums)
+
+    def _answer(self, name: str, given: NDArray, sums: NDArray) -> tuple[NDArray, NDArray]:
+        """Logits and sums of clips by one network, some clips at a time."""
+        session = self.sessions[name]
+        features, reference = (value.name for value in session.get_inputs())
+        parts = [
+            session.run(None, {features: np.ascontiguousarray(given[i : i + BATCH]), reference: sums[i : i + BATCH]})
+            for i in range(0, len(given), BATCH)
+        ]
+        logits, said = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return logits, said
+
+    def _width(self, name: str) -> int:
+        """How many sums a network takes and gives."""
+        return self.sessions[name].get_inputs()[1].shape[1]
 
     def calibrated(self, networks: dict[str, NDArray]) -> NDArray[np.float32]:
         """The mean of the networks' probabilities, tempered."""
@@ -202,18 +279,13 @@ class Recognizer:
         ----------
         blocks : consecutive parts, each ``(samples, channels)``
         """
-        counted = _Counted(blocks)
-        stretches = _stretches(counted, sample_rate, self.window_seconds)
-        most = max(1, min(MOST_WINDOWS, MOST_SAMPLES // round(self.window_seconds * sample_rate)))
-        windows: list[Window] = []
-        while batch := list(islice(stretches, most)):
+        counted, windows = _Counted(blocks), []
+        for batch in self._batches(counted, sample_rate):
             windows += self._answer_windows(batch, sample_rate)
         duration_seconds = counted.samples / sample_rate
         spoken = [window for window in windows if window.probabilities is not None]
         if not spoken:
-            kind = "silent" if all(window.reason == "silent" for window in windows) else "no speech"
-            found = "silent: nothing above" if kind == "silent" else "no speech found: nothing voiced above"
-            raise NoAnswer(kind, f"{found} {SILENT_DB:.0f} dB of full scale")
+            raise no_speech([window.reason for window in windows])
         return Recognition(
             duration_seconds,
             np.mean([window.probabilities for window in spoken], axis=0),
@@ -222,29 +294,42 @@ class Recognizer:
             self.about["threshold"],
         )
 
+    def _batches(self, counted: "_Counted", sample_rate: int) -> Iterator[list[tuple[float, float, NDArray]]]:
+        """A recording's windows, as many at once as memory bears."""
+        stretches = _stretches(counted, sample_rate, self.window_seconds)
+        most = max(1, min(MOST_WINDOWS, MOST_SAMPLES // round(self.window_seconds * sample_rate)))
+        while batch := list(islice(stretches, most)):
+            yield batch
+
+    def _hear(
+        self, batch: list[tuple[float, float, NDArray]], sample_rate: int
+    ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
+        """Why each window has no answer, "" where it has one, and the features of those that have one."""
+        settings = self.params.preprocess
+        reasons = ["" if _peak_db(samples, sample_rate) >= SILENT_DB else "silent" for _, _, samples in batch]
+        heard = [window for window, reason in zip(batch, reasons, strict=True) if not reason]
+        signals = np.zeros((len(heard), round(settings.duration_seconds * settings.sample_rate)), np.float32)
+        for row, (_, _, samples) in enumerate(heard):
+            signals[row] = preprocess(samples, sample_rate, settings)
+        frames, mels = self.features(signals)
+        voiced = self._voiced(frames)
+        spoken = iter(voiced)
+        reasons = [reason or ("" if next(spoken) else "no speech") for reason in reasons]
+        return reasons, frames[voiced], mels[voiced]
+
     def _answer_windows(self, batch: list[tuple[float, float, NDArray]], sample_rate: int) -> list[Window]:
         """Answer a batch of windows at once; those that are silent or without speech get none."""
-        settings = self.params.preprocess
-        loud = [_peak_db(samples, sample_rate) >= SILENT_DB for _, _, samples in batch]
-        heard = [window for window, audible in zip(batch, loud, strict=True) if audible]
-        reasons = ["" if audible else "silent" for audible in loud]
-        if heard:
-            signals = np.stack([preprocess(samples, sample_rate, settings) for _, _, samples in heard])
-            frames, mels = self.features(signals)
-            networks = self.network_probabilities(frames, mels)
-            probabilities, voiced = self.calibrated(networks), self._voiced(frames)
-        answers, row = [], 0
+        reasons, frames, mels = self._hear(batch, sample_rate)
+        networks = self.network_probabilities(frames, mels) if len(frames) else {}
+        answers = iter(zip(self.calibrated(networks), *networks.values(), strict=True) if networks else [])
+        windows = []
         for (start, end, _), reason in zip(batch, reasons, strict=True):
             if reason:
-                answers.append(Window(start, end, None, {}, reason))
-                continue
-            if voiced[row]:
-                own = {name: given[row] for name, given in networks.items()}
-                answers.append(Window(start, end, probabilities[row], own))
+                windows.append(Window(start, end, None, {}, reason))
             else:
-                answers.append(Window(start, end, None, {}, "no speech"))
-            row += 1
-        return answers
+                probabilities, *own = next(answers)
+                windows.append(Window(start, end, probabilities, dict(zip(networks, own, strict=True))))
+        return windows
 
     def _voiced(self, frames: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether each clip has enough frames with a pitch, as every spoken syllable has: ``(clips,)``."""
@@ -252,12 +337,19 @@ class Recognizer:
         return np.count_nonzero(harmonicity > VOICED_HARMONICITY, axis=1) >= VOICED_FRAMES
 
 
+def no_speech(reasons: list[str]) -> NoAnswer:
+    """Why a recording has no answer, from the reason of each of its windows."""
+    kind = "silent" if all(reason == "silent" for reason in reasons) else "no speech"
+    found = "silent: nothing above" if kind == "silent" else "no speech found: nothing voiced above"
+    return NoAnswer(kind, f"{found} {SILENT_DB:.0f} dB of full scale")
+
+
 def _session(network: bytes, name: str, bundle: Bundle, threads: int):
     """A network, opened by ONNX Runtime.
 
     Raises
     ------
-    InputError : it is no network, wants more than its own bytes, or has other inputs and outputs than one each
+    InputError : it is no network, wants more than its own bytes, or has other inputs and outputs than an answer needs
     """
     import onnxruntime
 
@@ -273,7 +365,7 @@ def _session(network: bytes, name: str, bundle: Bundle, threads: int):
         reason = str(error).splitlines()[0][:200]
         raise InputError(f"{bundle.name}: its network {name} cannot be opened: {reason}") from error
     shapes = [value.shape for value in (*session.get_inputs(), *session.get_outputs())]
-    if len(session.get_inputs()) != 1 or list(map(len, shapes)) != [3, 2]:
+    if list(map(len, shapes)) != [3, 2, 2, 2] or not isinstance(shapes[1][1], int) or shapes[1][1] != shapes[3][1]:
         raise InputError(f"{bundle.name}: its network {name} has inputs and outputs of the shapes {shapes}.")
     return session
 

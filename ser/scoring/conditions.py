@@ -1,0 +1,102 @@
+"""Scores under conditions: how far the UAR falls, how many answers stay, and how sure they are."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.audio.conditions import MICROPHONE, SER_TESTS, Condition
+from ser.scoring.scores import (
+    actor_confusions,
+    bootstrap,
+    confusion,
+    interval,
+    rounded,
+    unweighted_average_recall,
+)
+
+COLUMNS = [
+    "condition",
+    "family",
+    "clips",
+    "unanswered",
+    "uar",
+    "uar_low",
+    "uar_high",
+    "change",
+    "unchanged",
+    "entropy_bit",
+    "least_change",
+    "least_unchanged",
+    "passed",
+]
+
+
+def condition_row(
+    condition: Condition,
+    clean: NDArray[np.float32],
+    given: NDArray[np.float32],
+    actual: NDArray[np.int64],
+    actors: NDArray[np.int64],
+    *,
+    bootstrap_samples: int,
+    seed: int,
+) -> dict:
+    """A row in ``COLUMNS``.
+
+    Parameters
+    ----------
+    clean, given : probabilities of the same clips as recorded and under the condition, shape ``(clips, emotions)``,
+        not a number where a clip has no answer; such a clip is no longer scored, and counts as changed
+
+    Returns
+    -------
+    ``change`` is that of the UAR over the clips that are answered in both, ``entropy_bit`` the mean of the answers'
+    """
+    answered = np.isfinite(given).all(axis=1) & np.isfinite(clean).all(axis=1)
+    before, after, true = clean[answered].argmax(axis=1), given[answered].argmax(axis=1), actual[answered]
+    row = dict.fromkeys(COLUMNS, "") | {
+        "condition": condition.name,
+        "family": condition.family,
+        "clips": int(answered.sum()),
+        "unanswered": int((~answered).sum()),
+        "unchanged": rounded(np.sum(before == after) / len(actual)),
+        "least_change": "" if condition.least_change is None else condition.least_change,
+        "least_unchanged": "" if condition.least_unchanged is None else condition.least_unchanged,
+    }
+    if not answered.any():
+        return row | {"passed": False}
+    resampled = bootstrap(
+        actor_confusions(true, after, actors[answered]),
+        samples=bootstrap_samples,
+        rng=np.random.default_rng(seed),
+    )
+    uar = unweighted_average_recall(confusion(true, after))
+    row["uar"], row["change"] = rounded(uar), rounded(uar - unweighted_average_recall(confusion(true, before)))
+    row["uar_low"], row["uar_high"] = interval(unweighted_average_recall(resampled))
+    shares = np.maximum(given[answered], 1e-12)
+    row["entropy_bit"] = rounded(-np.mean(np.sum(shares * np.log2(shares), axis=1)))
+    limits = [
+        condition.least_change is None or row["change"] >= condition.least_change,
+        condition.least_unchanged is None or row["unchanged"] >= condition.least_unchanged,
+    ]
+    limited = condition.least_change is not None or condition.least_unchanged is not None
+    return row | ({"passed": all(limits)} if limited else {})
+
+
+def microphone_row(rows: list[dict]) -> dict:
+    """The mean over the microphones, as a row."""
+    own = [row for row in rows if row["family"] == MICROPHONE]
+    means = {key: rounded(np.mean([row[key] for row in own])) for key in ("uar", "change", "unchanged", "entropy_bit")}
+    limit = own[0]["least_change"]
+    return (
+        dict.fromkeys(COLUMNS, "")
+        | {"condition": f"mean of {len(own)} microphones", "family": "microphones", "clips": own[0]["clips"]}
+        | {"unanswered": sum(row["unanswered"] for row in own), "least_change": limit}
+        | means
+        | {"passed": means["change"] >= limit}
+    )
+
+
+def mean_change(rows: list[dict]) -> float:
+    """Mean change of the UAR over the conditions that are neither audEERING's nor a microphone."""
+    own = [row["change"] for row in rows if row["family"] not in ("", "microphones", MICROPHONE, SER_TESTS)]
+    return rounded(np.mean([change for change in own if change != ""]))
