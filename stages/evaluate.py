@@ -10,7 +10,7 @@ from ser.networks.baseline import BASELINE, predict_baseline
 from ser.networks.network import find_network
 from ser.params import Params, load
 from ser.scoring.calibration import answered, coverage_curve, fit_temperature, temper
-from ser.scoring.metrics import classifier_metrics, group_rows, groups_of, summary
+from ser.scoring.metrics import classifier_metrics, group_rows, groups_of
 from ser.scoring.scores import calibration_error, fuse, rounded
 from ser.scoring.tables import scores_page
 from ser.training.train import Clips, predict, prepared
@@ -78,7 +78,6 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
         for column, emotion in enumerate(EMOTIONS):
             predictions[f"{name}_{emotion}"] = given[:, column]
     artifacts.write_parquet("data/predictions.parquet", predictions)
-    artifacts.write_json("metrics/summary.json", summary(found))
     return found
 
 
