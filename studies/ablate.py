@@ -32,7 +32,6 @@ ON_THE_FLY = {
         "mixup": ["mixup_alpha=0"],
         "change of speed": ["max_rate=0"],
         "warp of frequency": ["max_warp=0"],
-        "gain": ["max_gain_db=0"],
     }.items()
 }
 NOTHING = ["training.on_the_fly.max_shift_frames=0", *(setting for keys in ON_THE_FLY.values() for setting in keys)]
@@ -44,15 +43,22 @@ ROWS = {
     "silence removed everywhere": ["preprocess.remove_silence.where=everywhere"],
     "pre-emphasis": ["preprocess.preemphasis=0.97"],
     "clip normalised": ["preprocess.normalize_audio=true"],
-    "copies with noise": ["training.copies=[noise]"],
-    "shifted copies": ["training.copies=[shift]"],
-    "copies at another pitch": ["training.copies=[pitch]"],
-    "twice the epochs": ["train_cnn1d.epochs=30"],  # as many steps as the rows with copies
+    "no copies": ["training.copies=[]"],
+    "copies with noise as well": ["training.copies=[device,noise]"],
+    "shifted copies as well": ["training.copies=[device,shift]"],
+    "copies at another pitch as well": ["training.copies=[device,pitch]"],
+    **{
+        f"devices without {name}": [f"augment.device.{key}=0.0"]
+        for name, key in {"microphone": "microphone", "room": "room", "noise": "noise", "babble": "babble"}.items()
+    },
+    "never a reference": ["training.references.none=1.0"],
+    "references of all emotions only": ["training.references.neutral=0.0", "training.references.two_emotions=0.0"],
+    "with the level": ["training.level=true"],
+    "twice the epochs": ["train_cnn1d.epochs=30"],
     **{f"no {name}": settings for name, settings in ON_THE_FLY.items()},
     "nothing on the fly": NOTHING,
     "nothing on the fly, 60 epochs": [*NOTHING, "train_cnn1d.epochs=60"],
     "soft labels": ["training.soft_labels=0.5"],
-    "normalised by speaker": ["training.speaker_normalization=true"],
     "log-mel alone": ["train_cnn1d.families=[log_mel]"],
     "no pitch": ["train_cnn1d.families=[log_mel,energy,entropy_of_energy,zero_crossing_rate]"],
     "MFCC as well": ["train_cnn1d.families=[log_mel,energy,entropy_of_energy,zero_crossing_rate,pitch,mfcc]"],

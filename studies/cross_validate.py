@@ -26,7 +26,7 @@ from stages.shared.training import read_clips
 from stages.split import divide_index
 from studies.plan import NETWORKS, STUDIES, Run, runs_of
 from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
-from studies.runs import ENROLLED_CLIPS, ENVIRONMENT, RUNS, describe, finished, train_run
+from studies.runs import ENVIRONMENT, PROFILES, RUNS, describe, finished, train_run
 from studies.summary import score_pooled, summarise
 
 GROUPS = ("sex", "age_band", "race")
@@ -94,7 +94,7 @@ def summary_of(study: str, params: Params) -> dict:
         "classifiers": summaries(answers),
         "seeds_averaged": summaries(average_seeds(answers)),
         "pooled": pooled_scores([answer for answer in answers if answer.seed == 0], clips, params),
-        "enrolment": enrolment_scores(runs, clips, params) if STUDIES[study].speaker_normalization else {},
+        "profiles": profile_scores([run for run in runs if run.seed == 0], clips, params),
         "runs": {run.name: describe(run) for run in runs},
     }
 
@@ -116,18 +116,18 @@ def pooled_scores(answers: list[Answer], clips: Clips, params: Params) -> dict:
     )
 
 
-def enrolment_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
-    """Scores over all folds when a speaker is known from n clips, which is what a user can have."""
+def profile_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
+    """Scores over all folds when a speaker is known from some clips, which are then not scored."""
     stored = [
         (run.classifier, artifacts.read_arrays(RUNS / f"{run.name}.npz")) for run in runs if run.classifier in NETWORKS
     ]
     found: dict[str, dict] = {}
-    for count in ENROLLED_CLIPS:
-        parts = {name: [kept[f"enrolled{count}"] for other, kept in stored if other == name] for name in NETWORKS}
-        rows = np.concatenate([rows for rows, _ in parts["cnn1d"]])
+    for profile in PROFILES:
+        parts = {name: [kept[profile] for other, kept in stored if other == name] for name in NETWORKS}
+        rows = np.concatenate([rows for rows, _ in parts[NETWORKS[0]]])
         given = {name: np.concatenate([answers for _, answers in kept]) for name, kept in parts.items()}
         given["fusion"] = fuse(given)
-        found[str(count)] = {
+        found[profile] = {
             name: score(
                 answers,
                 clips.labels()[rows],

@@ -1,4 +1,4 @@
-"""Write the tables of README.md and of the model card from ``results/crema-d`` and the package's bundle, never by hand.
+"""Write the tables of README.md and of the model card from ``results`` and the package's bundle, never by hand.
 
 ``python -m studies.pages`` fills every block ``<!-- results: STUDY TABLE -->`` and ``<!-- output: ser info -->``;
 ``--check`` writes nothing and fails where a page differs.
@@ -15,7 +15,7 @@ from ser.errors import InputError
 from stages.shared.console import run
 from studies import tables
 
-PAGES = (Path("README.md"), Path("docs/model_card.md"))
+PAGES = (Path("README.md"), Path("docs/results.md"), Path("docs/model_card.md"))
 TABLES = {
     "protocol": tables.protocol_table,
     "seeds": tables.seeds_table,
@@ -23,17 +23,27 @@ TABLES = {
     "comparisons": tables.comparison_table,
     "recall": tables.recall_table,
     "groups": tables.group_table,
-    "enrolment": tables.enrolment_table,
+    "profiles": tables.profile_table,
     "ablation": tables.ablation_table,
+    "corpus": tables.corpus_table,
+    "conditions": tables.condition_table,
 }
 
 
 def fill(text: str) -> str:
     """The page with every block made anew from the results that it names."""
     for study, table in re.findall(r"<!-- results: (\S+) (\S+) -->", text):
-        content = TABLES[table](artifacts.read_json(f"results/crema-d/{study}.json"))
+        content = TABLES[table](read_results(study))
         text = tables.replace_block(text, f"results: {study} {table}", content)
+    if "<!-- output: ser info -->" not in text:
+        return text
     return tables.replace_block(text, "output: ser info", f"```\n{card(open_bundle(None).about)}\n```")
+
+
+def read_results(study: str) -> dict:
+    """A file of ``results``, by its path without the ending; rows of a table are under ``rows``."""
+    path = Path("results") / f"{study}.json"
+    return artifacts.read_json(path) if path.exists() else {"rows": artifacts.read_csv(path.with_suffix(".csv"))}
 
 
 def results() -> str:

@@ -7,17 +7,20 @@ NETWORKS = ("cnn1d", "cnn2d")  # that results/ is about, whatever else params.ya
 
 @dataclass(frozen=True)
 class Study:
-    """Trainings under one protocol: every network on every fold with every seed, the baseline on every fold."""
+    """Trainings under one protocol: every network on every fold with every seed, the baseline on every fold.
+
+    ``level`` lets the networks hear how loud a recording is, see ``training.level``.
+    """
 
     protocol: str
     folds: tuple[int, ...] = (1,)
     seeds: tuple[int, ...] = (0,)
-    speaker_normalization: bool = False
+    level: bool = False
 
 
 STUDIES = {
     "emo-superb": Study("emo-superb", folds=(1, 2, 3, 4, 5)),
-    "emo-superb-normalized": Study("emo-superb", folds=(1, 2, 3, 4, 5), speaker_normalization=True),
+    "emo-superb-studio": Study("emo-superb", folds=(1, 2, 3, 4, 5), level=True),
     "clip": Study("clip"),
     "audeering": Study("audeering", seeds=(0, 1, 2)),
 }
@@ -41,7 +44,7 @@ class Run:
         study = STUDIES[self.study]
         changes = {
             "split": params.split.model_copy(update={"protocol": study.protocol, "fold": self.fold}),
-            "training": params.training.model_copy(update={"speaker_normalization": study.speaker_normalization}),
+            "training": params.training.model_copy(update={"level": study.level}),
         }
         if self.classifier in NETWORKS:
             own = params.networks[self.classifier].model_copy(update={"seed": self.seed})

@@ -9,23 +9,34 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 import ser
 from ser import artifacts
+from ser.features.relative import clip_sums
 from ser.networks.baseline import BASELINE, predict_baseline
 from ser.networks.network import Network, find_network
 from ser.params import Params
 from ser.training.checkpoint import Checkpoint, run_key
-from ser.training.data import prepare_test, speaker_statistics
+from ser.training.data import take
 from ser.training.devices import gpus, precision
-from ser.training.fit import predict_probabilities
+from ser.training.fit import answer_with, predict_probabilities
 from ser.training.train import Clips, Features, predict, prepared, train
 from stages.shared.training import read_clips, read_features
 from stages.split import divide_index
 from studies.plan import NETWORKS, Run
 
 RUNS = Path("data/runs")
-ENROLLED_CLIPS = (1, 4, 16)
+# How many clips of a test speaker make the profile, and of which emotion; those are then not scored. "all" are all
+# others, the clip itself left out.
+PROFILES: dict[str, tuple[int, str | None]] = {
+    "1": (1, None),
+    "4": (4, None),
+    "16": (16, None),
+    "all": (0, None),
+    "4 neutral": (4, "neutral"),
+    "8 neutral": (8, "neutral"),
+}
 # Two trainings with a thread each are done sooner than one after the other with two, and what a training
 # finds does not depend on how many processors there are. In single precision, so that figures from a GPU
 # and from a processor are of one kind.
@@ -115,32 +126,65 @@ def train_network(run: Run, features: Features, clips: Clips, params: Params, ke
         report=lambda line: print(f"{run.name}: {line}", flush=True),
     )
     arrays = {"probabilities": [predict(network_of(run), model, features, clips, params)]}
-    if params.training.speaker_normalization:
-        arrays |= enrolment(run, model, features, clips, params)
+    arrays |= with_profiles(run, model, features, clips, params)
     artifacts.write_model(RUNS / f"{run.name}.keras", model)
     checkpoint.remove()
     return arrays, [row["validation_uar"] for row in history]
 
 
-def enrolment(run: Run, model, features: Features, clips: Clips, params: Params) -> dict[str, list[np.ndarray]]:
-    """Probabilities of test clips when a speaker's statistics come from n clips that are then not scored."""
-    test, columns = np.array(clips.rows("test")), network_of(run).columns_of(params, features.table)
-    raw = prepare_test(features.array, rows=test.tolist(), columns=columns, actors=clips.actors[test], statistics=None)
-    actors, rng, arrays = clips.actors[test], np.random.default_rng(run.fold), {}
-    order = rng.permutation(len(test))
-    rank = np.zeros(len(test), int)  # place of each clip among its actor's, in a random order
-    for actor in np.unique(actors):
-        own = order[actors[order] == actor]
-        rank[own] = np.arange(len(own))
-    for count in ENROLLED_CLIPS:
-        enrolled = rank < count
-        scored = np.flatnonzero(~enrolled)
-        rows = prepare_test(
-            raw,
-            rows=scored.tolist(),
-            columns=list(range(raw.shape[2])),
-            actors=actors[scored],
-            statistics=speaker_statistics(raw, actors, enrolled=enrolled),
-        )
-        arrays[f"enrolled{count}"] = [test[scored], predict_probabilities(model, rows)]
-    return arrays
+def with_profiles(run: Run, model, features: Features, clips: Clips, params: Params) -> dict[str, list[np.ndarray]]:
+    """Rows and probabilities of the test clips that are scored when the speaker is known from some clips."""
+    columns = network_of(run).columns_of(params, features.table)
+    test = np.array(clips.rows("test"))
+    return profile_answers(
+        model,
+        take(features.array, rows=test.tolist(), columns=columns),
+        clips.actors[test],
+        np.array(clips.emotions)[test],
+        seed=run.fold,
+        rows=test,
+    )
+
+
+def profile_answers(
+    model: keras.Model,
+    features: NDArray,
+    actors: NDArray[np.int64],
+    emotions: NDArray,
+    *,
+    seed: int,
+    rows: NDArray[np.int64],
+) -> dict[str, list[NDArray]]:
+    """What a network answers with each of ``PROFILES``.
+
+    Parameters
+    ----------
+    features : of the clips, shape ``(clips, frames, columns)``
+    actors, emotions, rows : of each clip; ``rows`` is what a clip is called in the result
+
+    Returns
+    -------
+    rows and probabilities of the clips that are scored, by the profile's name
+    """
+    answer, rng = answer_with(model), np.random.default_rng(seed)
+    width, count = model.input_shape[1][1], features.shape[2]
+    order = rng.permutation(len(rows))
+    found = {}
+    for name, (clips, emotion) in PROFILES.items():
+        scored, sums = [], []
+        for actor in np.unique(actors):
+            own = order[actors[order] == actor]
+            enrolled = own if emotion is None else own[emotions[own] == emotion]
+            enrolled = enrolled[: clips or len(own)]
+            said = clip_sums(answer, features[enrolled].astype(np.float32), columns=count, width=width)
+            if clips:
+                others = np.setdiff1d(own, enrolled)
+                scored.append(others)
+                sums.append(np.repeat(said.sum(axis=0)[None], len(others), axis=0))
+            else:
+                scored.append(own)
+                sums.append(said.sum(axis=0) - said)
+        asked = np.concatenate(scored)
+        probabilities = predict_probabilities(model, features[asked], np.concatenate(sums))
+        found[name] = [rows[asked], probabilities]
+    return found

@@ -2,6 +2,7 @@
 
 import re
 
+from ser.audio.conditions import MICROPHONE
 from ser.errors import InputError
 from ser.scoring.tables import interval_text, markdown, number, title_of
 from studies.plan import NETWORKS
@@ -111,15 +112,58 @@ def group_table(study: dict) -> str:
     return markdown(["", "actors", "clips", "fusion UAR", "95 % over actors", "listeners UAR"], rows)
 
 
-def enrolment_table(study: dict) -> str:
-    """UAR when a speaker's statistics come from n other clips, and from all of the speaker's clips."""
-    rows = [
-        [f"{count} set aside", *(number(scores[name]["uar"]) for name in ("cnn1d", "cnn2d", "fusion"))]
-        for count, scores in study["enrolment"].items()
+def profile_table(study: dict) -> str:
+    """UAR when the speaker is known from some clips, which are then not scored, beside that of knowing nothing."""
+    names, whole = (*NETWORKS, "fusion"), study["pooled"]["scores"]
+    rows = [["none", *(number(whole[name]["uar"]) for name in names), interval_text(whole["fusion"])]]
+    rows += [
+        [clips, *(number(scores[name]["uar"]) for name in names), interval_text(scores["fusion"])]
+        for clips, scores in study["profiles"].items()
     ]
-    whole = study["pooled"]["scores"]
-    rows.append(["all, transductive", *(number(whole[name]["uar"]) for name in ("cnn1d", "cnn2d", "fusion"))])
-    return markdown(["clips of the speaker", "CNN1D", "CNN2D", "fusion"], rows)
+    return markdown(["clips in the profile", *map(title_of, names), "95 % over actors, fusion"], rows)
+
+
+def corpus_table(found: dict) -> str:
+    """UAR, its interval and the calibration error on another corpus, a row for each profile."""
+    rows = [
+        [
+            clips,
+            str(scores["clips"]),
+            number(scores["uar"]),
+            interval_text(scores),
+            *(number(own["uar"]) for own in scores["networks"].values()),
+            number(scores["calibration_error"]),
+        ]
+        for clips, scores in found["profiles"].items()
+    ]
+    networks = next(iter(found["profiles"].values()))["networks"]
+    header = ["clips in the profile", "clips scored", "UAR", "95 % over speakers", *map(title_of, networks)]
+    return markdown([*header, "calibration error"], rows)
+
+
+def condition_table(found: dict) -> str:
+    """Every condition: UAR, its change, the answers that stay, and whether the limits hold."""
+
+    def shown(value) -> str:
+        return "" if value in ("", None) else f"{float(value):+.3f}"
+
+    verdict = {"True": "yes", "False": "no", "": ""}
+    rows = [
+        [
+            row["condition"],
+            number(float(row["uar"])),
+            "" if row["uar_low"] == "" else f"{float(row['uar_low']):.3f} to {float(row['uar_high']):.3f}",
+            shown(row["change"]) if row["family"] else "",
+            f"{float(row['unchanged']):.0%}",
+            shown(row["least_change"]),
+            "" if row["least_unchanged"] == "" else f"{float(row['least_unchanged']):.0%}",
+            verdict[str(row["passed"])],
+        ]
+        for row in found["rows"]
+        if row["family"] != MICROPHONE
+    ]
+    header = ["", "UAR", "95 % over actors", "change", "same answer", "least change", "least same", "holds"]
+    return markdown(header, rows)
 
 
 def ablation_note(ablation: dict) -> str:

@@ -1,0 +1,60 @@
+"""A bundle on another corpus: without a profile, and with profiles of some of each speaker's clips.
+
+``python -m studies.corpora data/ravdess --format ravdess`` writes ``results/ravdess.json`` for the bundle of the
+package, or of ``--model``. None of the speakers may have been heard in training.
+"""
+
+import argparse
+
+from ser import artifacts
+from ser.answers.evaluation import Listing, evaluate_corpus, heard_before, list_corpus, outcomes_with_profiles
+from ser.answers.files import recognize_files
+from ser.answers.opening import open_bundle
+from ser.answers.recognizer import Recognizer
+from ser.corpus.formats import FORMATS, describe
+from ser.errors import InputError
+from stages.shared.console import progress, run
+
+# Clips of each speaker in the profile, and of which emotion they are; ``None`` clips are all, and any emotion.
+PROFILES: dict[str, tuple[int | None, str | None]] = {
+    "1": (1, None),
+    "4": (4, None),
+    "16": (16, None),
+    "all, the asked one as well": (None, None),
+    "4 neutral": (4, "neutral"),
+    "8 neutral": (8, "neutral"),
+}
+
+
+def corpora() -> str:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", metavar="FOLDER")
+    parser.add_argument("--format", choices=FORMATS, required=True)
+    parser.add_argument("--model", metavar="PATH", help="bundle; by default the one of the package")
+    options = parser.parse_args()
+    listing, recognizer = list_corpus(options.corpus, options.format), Recognizer(open_bundle(options.model))
+    speakers = {utterance.name.actor for utterance in listing.utterances.values()}
+    if heard_before(recognizer.about, options.corpus, options.format, speakers):
+        raise InputError(f"{options.corpus}: the networks were trained on some of its speakers.")
+    found = {"none": score(recognizer, listing, 0, None)}
+    for name, (clips, emotion) in PROFILES.items():
+        found[name] = score(recognizer, listing, clips, emotion)
+    path = f"results/{options.format}.json"
+    about = {"corpus": describe(options.corpus, options.format)["name"], "bundle": recognizer.about["hash"]}
+    artifacts.write_json(path, about | {"profiles": found})
+    return f"{len(listing.utterances)} clips under {len(found)} profiles, {path}"
+
+
+def score(recognizer: Recognizer, listing: Listing, clips: int | None, emotion: str | None) -> dict:
+    """Scores with a profile of some clips of each speaker; 0 is no profile."""
+    outcomes = (
+        recognize_files(recognizer, list(listing.utterances))
+        if clips == 0
+        else outcomes_with_profiles(recognizer, listing, clips, emotion=emotion)
+    )
+    shown = progress(([outcome] for outcome in outcomes), total=len(listing.utterances))
+    return evaluate_corpus(listing, (outcome for (outcome,) in shown), heard=0)
+
+
+if __name__ == "__main__":
+    run(corpora)
