@@ -51,8 +51,10 @@ SMALL = {
     "features_1d.n_mels": 24,
     "features_1d.n_mfcc": 12,
     "spectrograms.n_mels": 24,
-    "training.copies": ["noise", "shift", "pitch"],
+    "augment.devices": 1,
+    "training.copies": ["noise", "shift", "pitch", "device"],
     "training.batch_size": 8,
+    "training.group_clips": 4,
     "train_cnn1d.width": 16,
     "train_cnn1d.blocks": 2,
     "train_cnn1d.epochs": 3,
@@ -60,6 +62,7 @@ SMALL = {
     "train_cnn2d.stages": 2,
     "train_cnn2d.epochs": 3,
     "evaluate.bootstrap_samples": 100,
+    "conditions.clips": 2,
 }
 
 

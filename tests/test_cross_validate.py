@@ -172,7 +172,8 @@ def test_pages_show_what_the_results_and_the_bundle_hold(monkeypatch, page):
     monkeypatch.chdir(ROOT)
     text = page.read_text(encoding="utf-8")
     assert fill(text) == text, "run: make results"
-    assert fill(tables.replace_block(text, "output: ser info", "typed by hand")) == text
+    if "output: ser info" in text:
+        assert fill(tables.replace_block(text, "output: ser info", "typed by hand")) == text
 
 
 @pytest.mark.pipeline

@@ -13,7 +13,7 @@ from modules import imported_files
 
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = GRAPH["stages"]
-SCORING = ["evaluate", "export", "report"]
+SCORING = ["evaluate", "export", "conditions", "report"]
 TRAINING = ["train_cnn1d", "train_cnn2d", *SCORING]
 FROM_SIGNALS = ["augment", "features_1d", "spectrograms", *TRAINING]
 FROM_SPLIT = ["split", *TRAINING]  # another division recomputes no feature
@@ -29,9 +29,6 @@ EXEMPT = {
 EXEMPT_OF = {
     "export": {
         "ser/answers/bundle_schema.py": "checks of bundles that are opened",
-        "ser/audio/stft.py": "by frame_features",
-        "ser/features/frame_features.py": "names of columns in bundles of format 1 that are opened",
-        "ser/features/mel.py": "by frame_features",
         "ser/training/data.py": "by the baseline, of which only the name is used",
     }
 }
@@ -70,15 +67,16 @@ EDITS = {
     "ser/networks/cnn1d.py": ["train_cnn1d", "evaluate", "export"],
     "ser/networks/cnn2d.py": ["train_cnn2d", "evaluate", "export"],
     "ser/training/fit.py": ["train_cnn1d", "train_cnn2d", "evaluate"],
-    "ser/features/frame_features.py": ["features_1d", "spectrograms", "report"],
-    "ser/features/pictures.py": ["spectrograms", "report"],
-    "ser/audio/augmentation.py": ["preprocess", "augment", "report"],
-    "ser/audio/preprocessing.py": ["preprocess", "report"],
-    "ser/corpus/ravdess.py": ["demo_corpus", "split", "preprocess", "export", "report"],
-    "ser/scoring/metrics.py": ["evaluate", "report"],
-    "ser/scoring/page.py": ["report"],
-    "ser/answers/recognizer.py": ["report"],
-    "ser/answers/bundle.py": ["export", "report"],
+    "ser/features/frame_features.py": ["features_1d", "spectrograms", "conditions", "report"],
+    "ser/features/pictures.py": ["spectrograms", "conditions", "report"],
+    "ser/features/relative.py": ["spectrograms", "train_cnn1d", "train_cnn2d", *SCORING],
+    "ser/audio/augmentation.py": ["preprocess", "augment", "conditions", "report"],
+    "ser/audio/preprocessing.py": ["preprocess", "augment", "conditions", "report"],
+    "ser/corpus/ravdess.py": ["demo_corpus", "split", "preprocess", "augment", "export", "conditions", "report"],
+    "ser/scoring/metrics.py": ["evaluate", "conditions", "report"],
+    "ser/scoring/page.py": ["conditions", "report"],
+    "ser/answers/recognizer.py": ["conditions", "report"],
+    "ser/answers/bundle.py": ["export", "conditions", "report"],
     "ser/params.py": [],
     "ser/errors.py": [],
     "ser/cli.py": [],
@@ -140,6 +138,7 @@ RERUNS = {
     "split.seed": (1, FROM_SPLIT),
     "preprocess.sample_rate": (8000, ["preprocess", *FROM_SIGNALS]),
     "preprocess.duration_seconds": (2.0, ["preprocess", *FROM_SIGNALS]),
+    "preprocess.highpass_hz": (0.0, ["preprocess", *FROM_SIGNALS]),
     "preprocess.spectral_subtraction.enabled": (True, ["preprocess", *FROM_SIGNALS]),
     "preprocess.spectral_subtraction.over_subtraction": (1.5, ["preprocess", *FROM_SIGNALS]),
     "preprocess.spectral_subtraction.floor": (0.03, ["preprocess", *FROM_SIGNALS]),
@@ -155,6 +154,15 @@ RERUNS = {
             "shift_step_samples": 1000,
             "shift_max_steps": 4,
             "pitch_max_semitones": 1.0,
+            "devices": 2,
+            "device.microphone": 0.5,
+            "device.room": 0.5,
+            "device.noise": 0.5,
+            "device.babble": 0.5,
+            "device.snr_db": [0.0, 30.0],
+            "device.band_limit": 0.5,
+            "device.telephone": 0.5,
+            "device.clipping": 0.5,
             "seed": 1,
         }.items()
     },
@@ -180,7 +188,12 @@ RERUNS = {
     **{
         f"training.{key}": (value, TRAINING)
         for key, value in {
-            "speaker_normalization": True,
+            "level": True,
+            "original_share": 0.5,
+            "group_clips": 10,
+            "references.none": 0.2,
+            "references.neutral": 0.2,
+            "references.two_emotions": 0.2,
             "soft_labels": 0.5,
             "class_weights": True,
             "label_smoothing": 0.1,
@@ -189,9 +202,8 @@ RERUNS = {
             "warmup_fraction": 0.2,
             "weight_decay": 0.02,
             "on_the_fly.max_rate": 0.2,
-            "on_the_fly.max_shift_frames": 10,
+            "on_the_fly.max_shift_frames": 20,
             "on_the_fly.max_warp": 0.1,
-            "on_the_fly.max_gain_db": 3.0,
             "on_the_fly.time_masks": 1,
             "on_the_fly.time_mask_frames": 10,
             "on_the_fly.mel_masks": 1,
@@ -229,6 +241,9 @@ RERUNS = {
     "evaluate.bootstrap_samples": (500, SCORING),
     "evaluate.not_sure_below": (0.5, SCORING),
     "evaluate.seed": (1, SCORING),
+    "conditions.clips": (10, ["conditions"]),
+    "conditions.microphones": ("elsewhere", ["conditions"]),
+    "conditions.seed": (1, ["conditions"]),
 }
 
 

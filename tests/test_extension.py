@@ -20,7 +20,6 @@ NETWORK = '''
 import keras
 from keras import layers
 
-from ser.networks.layers import Standardize
 from ser.networks.network import Network, NetworkSettings
 
 
@@ -28,12 +27,10 @@ class Settings(NetworkSettings):
     units: int
 
 
-def build(settings: Settings, frames: int, columns: int) -> keras.Model:
-    inputs = keras.Input((frames, columns))
-    x = Standardize(name="standardize")(inputs)
-    x = layers.GlobalAveragePooling1D()(x)
-    x = layers.Dense(settings.units, activation="relu")(x)
-    return keras.Model(inputs, layers.Dense(6, dtype="float32")(x))
+def build(settings: Settings, frames: int, bands: int, extra: int) -> keras.Model:
+    inputs = keras.Input((frames, bands + extra))
+    x = layers.GlobalAveragePooling1D()(inputs)
+    return keras.Model(inputs, layers.Dense(settings.units, activation="relu")(x))
 
 
 NETWORK = Network("tiny", features="spectrograms", settings=Settings, build=build)
@@ -83,6 +80,7 @@ def add_network(project: Project) -> None:
     stages["train_tiny"] = json.loads(json.dumps(stages["train_cnn2d"]).replace("cnn2d", "tiny"))
     for name in ("evaluate", "export"):
         stages[name]["deps"].append("models/tiny.keras")
+    stages["conditions"]["deps"].append("metrics/tiny.json")
     stages["evaluate"]["outs"].append({"metrics/tiny.json": {"cache": False}})
     stages["export"]["deps"].append("metrics/tiny.json")
     stages["export"]["params"].append("train_tiny")

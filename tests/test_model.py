@@ -111,6 +111,6 @@ def test_a_folder_is_a_table(model, voice, tmp_path):
 
 
 def test_only_the_public_names_are_offered():
-    assert set(dir(ser)) == {"Answer", "InputError", "Model", "Stretch", "load", "__version__"}
+    assert set(dir(ser)) == {"Answer", "InputError", "Model", "Profile", "Stretch", "load", "__version__"}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = ser.nothing

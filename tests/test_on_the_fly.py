@@ -1,11 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from conftest import ROOT
 
 from ser.params import load
-from ser.training.batches import Batches
-from ser.training.data import Statistics
-from ser.training.on_the_fly import change_level, mask, mixup, warp_frequency, warp_time
+from ser.training.batches import Batches, draw_mixing, draw_references
+from ser.training.data import Pool
+from ser.training.on_the_fly import warp_frequency, warp_time
 
 
 @pytest.fixture
@@ -46,52 +48,90 @@ def test_warp_frequency_moves_a_band(rng):
     np.testing.assert_array_equal(warp_frequency(tone, max_rate=0, rng=rng), tone)
 
 
-def test_change_level_adds_decibel_where_there_is_sound(batch, rng):
-    response = np.zeros(16, np.float32)
-    response[:8] = 1
-    change = change_level(batch, max_db=6, response=response, rng=rng) - batch
-    assert not change[:, 40:].any()
-    assert not change[..., 8:].any()
-    np.testing.assert_allclose(change[:, :40, :8], np.broadcast_to(change[:, :1, :1], (4, 40, 8)), atol=1e-4)
-    assert len(np.unique(change[:, 0, 0])) == 4
-    assert np.abs(change).max() <= 6.001
+SETTINGS = load(ROOT / "params.yaml").training
 
 
-@pytest.mark.parametrize("axis", [1, 2])
-def test_mask_hides_whole_stretches(batch, rng, axis):
-    masked = mask(batch + 1, axis=axis, masks=2, max_width=5, fill=np.full(16, -1, np.float32), rng=rng)
-    hidden = masked == -1
-    other = 3 - axis
-    np.testing.assert_array_equal(hidden.all(axis=other), hidden.any(axis=other))
-    assert 0 < hidden.all(axis=other).sum(axis=1).max() <= 10
+def pool_of(features: np.ndarray, *, clips: int, versions: int) -> Pool:
+    """Clips of five actors, of all emotions in turn."""
+    labels = np.arange(clips) % 6
+    rows = np.arange(clips * versions).reshape(versions, clips).T
+    actors = np.arange(clips) * 5 // clips
+    return Pool(
+        np.resize(features, (clips * versions, 50, 16)), rows, np.eye(6, dtype=np.float32)[labels], actors, labels
+    )
 
 
-def test_mixup_keeps_targets_distributions_and_the_larger_share(batch, rng):
-    targets = np.eye(4, dtype=np.float32)
-    mixed, mixed_targets = mixup(batch, targets, alpha=1.0, rng=rng)
-    np.testing.assert_allclose(mixed_targets.sum(axis=1), 1, rtol=1e-6)
-    assert (mixed_targets.argmax(axis=1) == np.arange(4)).all()
-    np.testing.assert_allclose(mixed, np.einsum("ij,jkl->ikl", mixed_targets, batch), rtol=1e-4)
+def make(features: np.ndarray, *, seed: int = 0, versions: int = 1, **changes) -> Batches:
+    settings = SETTINGS.model_copy(update={"batch_size": 20, "group_clips": 6} | changes)
+    pool = pool_of(features, clips=60, versions=versions)
+    return Batches(pool, mel_columns=(0, 12), class_weights=None, seed=seed, settings=settings)
 
 
-def test_batches_depend_on_seed_epoch_and_number_alone(batch):
-    def make(seed: int) -> Batches:
-        return Batches(
-            np.tile(batch, (5, 1, 1)).astype(np.float16),
-            np.tile(np.eye(4, 6, dtype=np.float32), (5, 1)),
-            statistics=Statistics(np.zeros(16, np.float32), np.ones(16, np.float32)),
-            mel_columns=slice(0, 12),
-            level_response=np.ones(16, np.float32),
-            class_weights=None,
-            batch_size=8,
-            seed=seed,
-            settings=load(ROOT / "params.yaml").training.on_the_fly,
-        )
-
-    first, again, other = make(0), make(0), make(1)
-    assert len(first) == 2
+def test_batches_depend_on_seed_epoch_and_number_only(batch):
+    first, again, other = make(batch), make(batch), make(batch, seed=1)
+    assert len(first) == 3
     first.batch(0, 0)
-    np.testing.assert_array_equal(first.batch(3, 1)[0], again.batch(3, 1)[0])
-    assert not np.array_equal(first.batch(3, 1)[0], first.batch(4, 1)[0])
-    assert not np.array_equal(first.batch(3, 1)[0], other.batch(3, 1)[0])
-    assert first.batch(0, 0)[0].dtype == np.float32
+    for one, two in zip(first.batch(3, 1)[0], again.batch(3, 1)[0], strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(first.batch(3, 1)[0][0], first.batch(4, 1)[0][0])
+    assert not np.array_equal(first.batch(3, 1)[0][0], other.batch(3, 1)[0][0])
+    assert first.batch(0, 0)[0][0].dtype == np.float32
+
+
+def test_an_epoch_has_every_clip_once_and_a_group_one_actor_and_one_version(batch):
+    batches = make(batch, versions=4)
+    clips, versions, groups = batches.order(2)
+    assert sorted(clips) == list(range(60))
+    for group in np.unique(groups):
+        own = groups == group
+        assert len(np.unique(batches.pool.actors[clips[own]])) == len(np.unique(versions[own])) == 1
+        assert 2 <= own.sum() <= 6
+    assert len(np.unique(versions)) > 2
+
+
+def test_clips_as_recorded_have_their_share(batch):
+    drawn = np.concatenate([make(batch, versions=4, original_share=0.25).order(epoch)[1] for epoch in range(200)])
+    assert np.mean(drawn == 0) == pytest.approx(0.25, abs=0.03)
+    assert [np.mean(drawn == version) for version in (1, 2, 3)] == pytest.approx([0.25] * 3, abs=0.03)
+
+
+def references(labels: list[int], groups: list[int], draws: int = 300, **shares: float) -> np.ndarray:
+    settings = SimpleNamespace(**{"none": 0.0, "neutral": 0.0, "two_emotions": 0.0} | shares)
+    rng = np.random.default_rng(0)
+    return np.stack([draw_references(np.array(groups), np.array(labels), settings, rng) for _ in range(draws)])
+
+
+def test_references_are_other_clips_of_the_group():
+    drawn = references([0, 1, 2, 3, 4, 5] * 2, [0] * 6 + [1] * 6)
+    assert not np.einsum("dii->di", drawn).any()
+    assert not drawn[:, :6, 6:].any()
+    assert not drawn[:, 6:, :6].any()
+    assert set(drawn.sum(axis=2).ravel()) == {1, 2, 4, 5}
+    assert 0.25 < (references([0] * 6, [0] * 6, none=0.3).sum(axis=2) == 0).mean() < 0.35
+
+
+def test_references_of_an_ordinary_voice_are_neutral():
+    labels = [0, 1, 2, 3, 4, 4, 4, 5]
+    chosen = references(labels, [0] * 8, neutral=1.0).sum(axis=(0, 1))
+    assert (chosen > 0).tolist() == [label == 4 for label in labels]
+
+
+def test_references_of_two_emotions_have_at_most_two():
+    labels = np.array([0, 1, 2, 3, 4, 5] * 3)
+    for drawn in references(labels.tolist(), [0] * 18, draws=50, two_emotions=1.0).reshape(-1, 18):
+        assert len(np.unique(labels[drawn > 0])) <= 2
+
+
+def test_mixing_keeps_the_larger_share():
+    mixing = draw_mixing(50, 1.0, np.random.default_rng(0))
+    np.testing.assert_allclose(mixing.sum(axis=1), 1, rtol=1e-6)
+    assert (np.diag(mixing) >= 0.5).all()
+    assert ((mixing > 0).sum(axis=1) <= 2).all()
+    np.testing.assert_array_equal(draw_mixing(5, 0.0, np.random.default_rng(0)), np.eye(5))
+
+
+def test_targets_are_mixed_as_the_clips_are(batch):
+    batches = make(batch)
+    (_, _, mixing), targets = batches.batch(0, 1)
+    clips = batches.order(0)[0][20:40]
+    np.testing.assert_allclose(targets, mixing @ batches.pool.targets[clips])

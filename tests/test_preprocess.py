@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser.audio.preprocessing import (
+    highpass,
     mix_down,
     normalize_audio,
     preemphasis,
@@ -113,3 +114,16 @@ def test_every_step_can_be_switched_on(rng):
     assert signal.shape == (48000,)
     assert signal.dtype == np.float32
     assert np.isfinite(signal).all()
+
+
+def test_an_offset_and_rumble_go_and_a_voice_stays():
+    voice = sine(150.0, seconds=2.0)
+    offset = voice + 0.05 + sine(5.0, seconds=2.0, amplitude=0.2)
+    filtered = highpass(offset, sample_rate=SAMPLE_RATE, cutoff_hz=30.0)
+    assert abs(filtered.mean()) < 1e-3
+    np.testing.assert_allclose(filtered[8000:].std(), voice.std(), rtol=0.02)
+    still = highpass(np.full(1000, 0.05, np.float32), sample_rate=SAMPLE_RATE, cutoff_hz=30.0)
+    assert np.abs(still).max() < 1e-6  # it starts settled: a constant makes no click
+    np.testing.assert_array_equal(highpass(offset, sample_rate=SAMPLE_RATE, cutoff_hz=0.0), offset)
+    with pytest.raises(InputError, match="highpass_hz"):
+        highpass(offset, sample_rate=SAMPLE_RATE, cutoff_hz=9000.0)

@@ -8,17 +8,9 @@ from conftest import SMALL
 from test_networks import tiny_params
 
 from ser import artifacts
-from ser.errors import InputError
 from ser.features.columns import column_rows
 from ser.networks.cnn1d import NETWORK
-from ser.training.data import (
-    emotion_targets,
-    fit_statistics,
-    normalize_speakers,
-    prepare_test,
-    prepare_train_data,
-    speaker_statistics,
-)
+from ser.training.data import Copies, Pool, emotion_targets, take, training_pool
 from ser.training.fit import Progress
 from ser.training.train import Clips, Features, predict, train
 
@@ -36,35 +28,35 @@ def features(rng) -> np.ndarray:
     return values
 
 
-def prepared(features: np.ndarray, **changes) -> tuple[np.ndarray, np.ndarray]:
+def pool(features: np.ndarray, **changes) -> Pool:
     arguments = {
         "subsets": SUBSETS,
-        "copy_sources": np.repeat(np.arange(4), 2),
-        "copy_transforms": ["noise", "pitch"] * 4,
-        "copies": [],
+        "copies": Copies(np.repeat(np.arange(4), 2), ["noise", "device 1"] * 4),
+        "wanted": [],
         "columns": [0, 1, 2, 3, 4],
         "actors": np.array([1, 2, 3, 4]),
-        "statistics": None,
     }
     targets = emotion_targets(EMOTIONS_OF_CLIPS, np.zeros((4, 6), int), soft_labels=0)
-    return prepare_train_data(features, targets, **(arguments | changes))
+    return training_pool(features, targets, **(arguments | changes))
 
 
 def test_only_training_clips_train(features):
-    rows, targets = prepared(features)
-    np.testing.assert_array_equal(rows, features[[0, 2]])
-    assert targets.argmax(axis=1).tolist() == [0, 0]
+    found = pool(features)
+    np.testing.assert_array_equal(found.features[found.rows[:, 0]], features[[0, 2]])
+    assert found.rows.shape == (2, 1)
+    assert found.labels.tolist() == [0, 0]
+    assert found.actors.tolist() == [1, 3]
 
 
 def test_copies_of_training_clips_and_no_others_join(features):
-    rows, targets = prepared(features, copies=["pitch"])
-    np.testing.assert_array_equal(rows, features[[0, 2, 4 + 1, 4 + 5]])
-    assert len(targets) == 4
+    found = pool(features, wanted=["device"])
+    np.testing.assert_array_equal(found.features[found.rows[:, 1]], features[[4 + 1, 4 + 5]])
+    assert found.rows.shape == (2, 2)
+    assert len(found.features) == 4
 
 
 def test_columns_are_chosen(features):
-    rows, _ = prepared(features, columns=[4, 1])
-    np.testing.assert_array_equal(rows, features[[0, 2]][..., [4, 1]])
+    np.testing.assert_array_equal(pool(features, columns=[4, 1]).features, features[[0, 2]][..., [4, 1]])
 
 
 def test_soft_labels_mix_the_votes_in():
@@ -74,51 +66,24 @@ def test_soft_labels_mix_the_votes_in():
     np.testing.assert_allclose(targets[1], [1, 0, 0, 0, 0, 0])
 
 
-def test_statistics_leave_padding_out(features):
-    fitted = fit_statistics(features)
-    sounding = features[:, :4].reshape(-1, 5).astype(np.float64)
-    np.testing.assert_allclose(fitted.mean, sounding.mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(fitted.deviation, sounding.std(axis=0), rtol=1e-5)
-    with pytest.raises(InputError, match="No frame with sound"):
-        fit_statistics(np.zeros((2, 3, 4)))
-
-
-def test_normalized_speakers_have_mean_zero_and_their_padding_stays(features):
-    clips, actors = features[:4].astype(np.float32), np.array([1, 1, 2, 2])
-    normalised = normalize_speakers(clips, actors, speaker_statistics(clips, actors))
-    assert not normalised[:, 4:].any()
-    for actor in (1, 2):
-        own = normalised[actors == actor][:, :4].reshape(-1, 5)
-        np.testing.assert_allclose(own.mean(axis=0), 0, atol=1e-3)
-        np.testing.assert_allclose(own.std(axis=0), 1, atol=1e-3)
-
-
-def test_enrolled_clips_alone_give_a_speakers_statistics(features):
-    clips, actors = features[:4].astype(np.float32), np.array([1, 1, 2, 2])
-    enrolled = np.array([True, False, True, False])
-    statistics = speaker_statistics(clips, actors, enrolled=enrolled)
-    np.testing.assert_allclose(statistics[1].mean, fit_statistics(clips[:1]).mean)
-
-
 def test_rows_to_score_keep_their_order(features):
-    rows = prepare_test(features, rows=[3, 1], columns=[0, 1, 2, 3, 4], actors=np.array([4, 2]), statistics=None)
+    rows = take(features, rows=[3, 1], columns=[0, 1, 2, 3, 4])
     np.testing.assert_array_equal(rows, features[[3, 1]])
 
 
 def separable_experiment() -> tuple[Features, Clips]:
-    """Features in which the emotion raises one column, of 8 actors."""
+    """Features in which the emotion raises one column in the first half, of 8 actors."""
     rng = np.random.default_rng(5)
     labels = np.tile(np.arange(6), 16)
     table = column_rows(n_mels=SMALL["features_1d.n_mels"], n_mfcc=SMALL["features_1d.n_mfcc"])
     features = rng.uniform(20, 40, (96, 40, len(table))).astype(np.float16)
-    features[np.arange(96), :, 3 * labels] += 30
+    features[np.arange(96), :20, 3 * labels] += 12
     clips = Clips(
         emotions=[("anger", "disgust", "fear", "happiness", "neutral", "sadness")[i] for i in labels],
         actors=np.repeat(np.arange(8), 12),
         votes=np.zeros((96, 6), int),
         subsets=["train"] * 48 + ["validation"] * 24 + ["test"] * 24,
-        copy_sources=np.array([], int),
-        copy_transforms=[],
+        copies=Copies(np.array([], int), []),
     )
     return Features(features, table), clips
 
@@ -168,15 +133,16 @@ def test_a_tied_best_epoch_is_the_first(experiment, monkeypatch):
         np.testing.assert_array_equal(first, last)
 
 
-def test_statistics_in_the_network_are_those_of_training_rows_alone(experiment):
+def test_what_a_network_learns_is_of_training_rows_only(experiment):
     features, clips = experiment
     changed = features.array.copy()
-    changed[48:] += 10  # validation and test
-    means = []
+    changed[72:] += 10  # test
+    weights = []
     for given in (features, replace(features, array=changed)):
         model, _, _ = trained((given, clips), progress=Progress(), epochs=1)
-        means.append(np.asarray(model.get_layer("standardize").mean))
-    np.testing.assert_array_equal(*means)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_network_learns_and_its_file_predicts_the_same(experiment, tmp_path):
