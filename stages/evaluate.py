@@ -17,6 +17,10 @@ from ser.training.train import Clips, predict, prepared
 from stages.shared.console import rate, run
 from stages.shared.training import read_clips, read_features
 
+# Mixup and smoothed labels leave a network too modest on its own corpus. That is no reason to sharpen its answers: on
+# RAVDESS, which it has not heard, the calibration error is 0.12 at 1, and 0.19 at the 0.78 that validation asks for.
+LEAST_TEMPERATURE = 1.0
+
 
 def evaluate() -> str:
     start, params, clips = time.perf_counter(), load(), read_clips()
@@ -83,7 +87,8 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
 
 def calibrate(given: np.ndarray, actual: np.ndarray, subsets: np.ndarray, *, threshold: float) -> dict:
     """The temperature that validation asks for, and what it and the threshold do on validation and test."""
-    temperature = fit_temperature(given[subsets == "validation"], actual[subsets == "validation"])
+    fitted = fit_temperature(given[subsets == "validation"], actual[subsets == "validation"])
+    temperature = max(LEAST_TEMPERATURE, fitted)
     found: dict = {"temperature": temperature, "threshold": threshold}
     for subset in ("validation", "test"):
         chosen = subsets == subset

@@ -66,6 +66,7 @@ def report() -> str:
         "Confusion": sections.confusion_section({name: confusion(actual, own) for name, own in decided.items()}),
         "Recall": recall,
         "Groups": sections.groups_section(artifacts.read_csv("metrics/groups.csv")),
+        "Other conditions": sections.conditions_section(artifacts.read_csv("metrics/conditions.csv")),
         "Calibration": sections.calibration_section(given["fusion"], actual, calibration, curve),
         "What the networks rest on": importance,
         "What the networks look at": saliency,

@@ -160,6 +160,53 @@ def test_explain_gives_a_picture(address, voice):
         assert answer.read(4) == b"\x89PNG"
 
 
+def with_profile(voice: bytes, profile: bytes) -> tuple[bytes, str]:
+    """A form with a recording and a profile."""
+    recording, kind = form([("a.wav", voice)])
+    known, _ = form([("me.profile", profile)], field="profile")
+    return recording.removesuffix(b"--edge--\r\n") + known, kind
+
+
+def test_a_voice_is_calibrated_and_known_in_the_next_answer(address, voice, tmp_path, capsys):
+    """The interface's profile is the command's, and so is the answer with it."""
+    samples, rate = soundfile.read(streams.BytesIO(voice))
+    (tmp_path / "mine").mkdir()
+    others = [encoded(samples[start : start + 16000], rate) for start in (0, 8000, 12000)]
+    for number, content in enumerate(others):
+        (tmp_path / "mine" / f"{number}.flac").write_bytes(content)
+    content, kind = form([(f"{number}.flac", other) for number, other in enumerate(others)] + [("x.wav", b"none")])
+    status, found = post(address, content, "/calibrate", Content_Type=kind)
+    assert (status, found["clips"]) == (200, 3)
+    assert [failure["file"] for failure in found["left_out"]] == ["x.wav"]
+    assert cli.main(["calibrate", str(tmp_path / "mine"), "-o", str(tmp_path / "me.profile")]) == 0
+    assert json.loads((tmp_path / "me.profile").read_text()) == found["profile"]
+    (tmp_path / "voice.wav").write_bytes(voice)
+    capsys.readouterr()
+    command = ["predict", "--json", "--profile", str(tmp_path / "me.profile"), str(tmp_path / "voice.wav")]
+    assert cli.main(command) == 0
+    expected = json.loads(capsys.readouterr().out)
+    content, kind = with_profile(voice, json.dumps(found["profile"]).encode())
+    status, answer = post(address, content, Content_Type=kind)
+    assert status == 200
+    assert answer["probabilities"] == expected["probabilities"]
+    assert answer["probabilities"] != post(address, voice)[1]["probabilities"]
+
+
+@pytest.mark.parametrize("profile", [b"", b"{}", b"[" * 50_000, b"\xff", b" " * 3_000_000])
+def test_a_profile_that_is_none_is_refused(address, voice, profile):
+    content, kind = with_profile(voice, profile)
+    status, answer = post(address, content, Content_Type=kind)
+    assert status == 415
+    assert "profile" in answer["error"]["message"]
+
+
+def test_what_cannot_be_calibrated_with_is_refused(address):
+    status, answer = post(address, b"no sound", "/calibrate")
+    assert (status, answer["error"]["kind"]) == (415, "unreadable")
+    status, answer = post(address, encoded(np.zeros(16000), 16000), "/calibrate")
+    assert (status, answer["error"]["kind"]) == (422, "silent")
+
+
 def test_the_interface_refuses_with_kind_and_status(address):
     given = {
         (415, "unreadable"): b"not a sound",
@@ -597,3 +644,33 @@ def test_a_browser_records_and_answers(address, voice, tmp_path):
         page.click("#record")
         page.wait_for_selector("#answer[aria-busy=false] .bars span", timeout=30000)
         browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
+def test_a_browser_learns_a_voice_and_forgets_it(address, voice, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    (tmp_path / "voice.wav").write_bytes(voice)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(address)
+
+        def bars() -> str:
+            page.wait_for_selector("#answer[aria-busy=false] .bars span", timeout=30000)
+            return page.inner_text("#fusion")
+
+        page.set_input_files("#file", tmp_path / "voice.wav")
+        plain = bars()
+        page.set_input_files("#known", [tmp_path / "voice.wav", tmp_path / "voice.wav"])
+        page.locator("#heard", has_text="2 clips").wait_for(timeout=30000)
+        page.wait_for_timeout(1000)
+        known = bars()
+        page.click("#unlearn")
+        page.wait_for_timeout(1000)
+        again = bars()
+        assert page.is_hidden("#unlearn")
+        page.screenshot(path=tmp_path / "page.png", full_page=True)
+        browser.close()
+    assert known != plain
+    assert again == plain

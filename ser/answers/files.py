@@ -4,9 +4,10 @@ import io as streams
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
 MOST_CLIPS = 400  # of a profile: twenty minutes
+Heard = tuple[NDArray[np.float32], NDArray[np.float32]]  # frame features and spectrograms of a recording's windows
 # What the command ends with when a file has no answer.
 STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
 
@@ -49,37 +51,43 @@ def find_recordings(paths: list[str]) -> list[str]:
     return found
 
 
-def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, list[Outcome]]:
-    """A profile from recordings of one voice on one microphone, and the outcomes of those it could not use.
+def heard_or_outcome(name: str, listen: Callable[[], Heard]) -> Heard | Outcome:
+    """What ``listen`` gives for the recording called ``name``, or why it cannot be used."""
+    heard: list[Heard] = []
+    failed = outcome_of(name, lambda: heard.append(listen()))
+    return heard[0] if heard else failed
+
+
+def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tuple[Profile, list[Outcome]]:
+    """A profile from what was heard of one voice on one microphone, and the outcomes of what could not be used.
 
     Raises
     ------
-    InputError : no recording could be used
+    InputError : nothing could be used
     """
-
-    def listen(path: str) -> Outcome | tuple[NDArray, NDArray]:
-        heard: list[tuple[NDArray, NDArray]] = []
-
-        def note() -> None:
-            with open_recording(path) as recording:
-                heard.append(recognizer.listen(recording.blocks(), recording.sample_rate))
-
-        failed = outcome_of(path, note)
-        return heard[0] if heard else failed
-
     failures: list[Outcome] = []
-    clips: list[tuple[NDArray, NDArray]] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for found in pool.map(listen, paths):
-            if isinstance(found, Outcome):
-                failures.append(found)
-            elif sum(len(frames) for frames, _ in clips) < MOST_CLIPS:  # more would say nothing new
-                clips.append(found)
+    clips: list[Heard] = []
+    for one in found:
+        if isinstance(one, Outcome):
+            failures.append(one)
+        elif sum(len(frames) for frames, _ in clips) < MOST_CLIPS:  # more would say nothing new
+            clips.append(one)
     if not clips:
         first = f" {failures[0].file}: {failures[0].message}." if failures else ""
-        raise InputError(f"None of {len(paths)} recordings can be calibrated with.{first}")
+        raise InputError(f"None of {len(failures)} recordings can be calibrated with.{first}")
     frames, mels = (np.concatenate(arrays)[:MOST_CLIPS] for arrays in zip(*clips, strict=True))
     return recognizer.profile_of(frames, mels), failures
+
+
+def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, list[Outcome]]:
+    """A profile from files; see ``profile_from``."""
+
+    def listen(path: str) -> Heard:
+        with open_recording(path) as recording:
+            return recognizer.listen(recording.blocks(), recording.sample_rate)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return profile_from(recognizer, pool.map(lambda path: heard_or_outcome(path, partial(listen, path)), paths))
 
 
 def recognize_source(recognizer: Recognizer, source: Source) -> Recognition:

@@ -51,8 +51,8 @@ class Profile:
     clips: int
     sums: dict[str, NDArray[np.float32]]
 
-    def save(self, path: str | Path) -> None:
-        """Write the profile to a file; the same bytes for the same clips."""
+    def content(self) -> dict:
+        """What its file holds."""
         content = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -60,7 +60,11 @@ class Profile:
             "clips": self.clips,
             "sums": {name: base64.b64encode(own.astype("<f4").tobytes()).decode() for name, own in self.sums.items()},
         }
-        artifacts.write_json(path, content | {"hash": _hash(content)})
+        return content | {"hash": _hash(content)}
+
+    def save(self, path: str | Path) -> None:
+        """Write the profile to a file; the same bytes for the same clips."""
+        artifacts.write_json(path, self.content())
 
 
 def read_profile(path: str | Path) -> Profile:

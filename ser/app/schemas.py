@@ -43,6 +43,14 @@ class Failure(BaseModel):
     error: Reason
 
 
+class Calibration(BaseModel):
+    """What is known of a voice and a microphone."""
+
+    clips: int = Field(description="recordings of up to six seconds, and windows of longer ones")
+    profile: dict = Field(description="to send as the file 'profile' of a form; what 'ser calibrate' writes")
+    left_out: list[Failure]
+
+
 class Card(BaseModel):
     """The bundle that answers."""
 

@@ -1,4 +1,4 @@
-"""Routes: the page, ``POST /predict`` and ``POST /explain``, ``/info``, ``/health``, ``/docs``."""
+"""Routes: the page, ``POST /predict``, ``/explain`` and ``/calibrate``, ``/info``, ``/health``, ``/docs``."""
 
 import logging
 import mimetypes
@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
@@ -24,18 +25,22 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from ser import __version__
 from ser.answers.card import card, caution
 from ser.answers.explain import explain_recording
-from ser.answers.files import Outcome, outcome_of
+from ser.answers.files import Heard, Outcome, heard_or_outcome, outcome_of, profile_from
 from ser.answers.formats import as_record
+from ser.answers.profile import LARGEST_BYTES as LARGEST_PROFILE
+from ser.answers.profile import parse_profile
 from ser.answers.recognizer import Recognition, Recognizer
 from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
 from ser.app.limits import LONGEST_SECONDS, limited_blocks
-from ser.app.schemas import Answer, Card, Failure, Health
+from ser.app.schemas import Answer, Calibration, Card, Failure, Health
 from ser.audio.reading import open_recording
 from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, speak
+from ser.errors import InputError
 
 STATUS_OF_KIND = {"unreadable": 415, "large": 413, "short": 422, "silent": 422, "no speech": 422, "slow": 503}
 IN_MEMORY_BYTES = 16_384  # of an upload; the rest lies in a file without a name, which ends with the process
 MOST_FILES = 50  # in one form
+PROFILE_FIELD = "profile"  # of a form
 EXAMPLES = {"anger": "female", "sadness": "male"}
 RECORDING = {
     "requestBody": {
@@ -45,7 +50,10 @@ RECORDING = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    "properties": {
+                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                        "profile": {"type": "string", "format": "binary"},
+                    },
                 }
             },
         },
@@ -94,16 +102,29 @@ class _Queue:
         self._recognizer, self._stopping = recognizer, stopping
         self._turns = anyio.CapacityLimiter(os.cpu_count() or 1)
 
-    def recognize(self, recording) -> Recognition:
+    def recognizer(self, profile: bytes | None) -> Recognizer:
+        """The networks, with the profile that a request carries."""
+        if profile is None:
+            return self._recognizer
+        try:
+            return self._recognizer.with_profile(parse_profile(profile, name="the profile"))
+        except InputError as error:
+            raise HTTPException(415, str(error)) from error
+
+    def recognize(self, recording, recognizer: Recognizer) -> Recognition:
         with open_recording(recording) as opened:
             blocks = limited_blocks(opened, stopping=self._stopping)
-            return self._recognizer.recognize_stream(blocks, opened.sample_rate)
+            return recognizer.recognize_stream(blocks, opened.sample_rate)
+
+    def listen(self, recording) -> Heard:
+        with open_recording(recording) as opened:
+            return self._recognizer.listen(limited_blocks(opened, stopping=self._stopping), opened.sample_rate)
 
     async def run(self, work: Callable[[], Any]):
         return await anyio.to_thread.run_sync(work, limiter=self._turns)
 
-    async def outcome(self, name: str, recording) -> Outcome:
-        return await self.run(lambda: outcome_of(name, lambda: self.recognize(recording)))
+    async def outcome(self, name: str, recording, recognizer: Recognizer) -> Outcome:
+        return await self.run(lambda: outcome_of(name, lambda: self.recognize(recording, recognizer)))
 
 
 def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None:
@@ -114,12 +135,13 @@ def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None
 
     @server.post("/predict", response_model=Answer | list[Answer | Failure], openapi_extra=RECORDING)
     async def predict(request: Request):
-        """The emotion of a recording: its bytes, or a form with one or several files.
+        """The emotion of a recording: its bytes, or a form with one or several files, and a profile in ``profile``.
 
         One recording gives one answer, or an error with its status. Several give a list in their order.
         """
-        async with _recordings(request) as recordings:
-            outcomes = [await ask.outcome(name, recording) for name, recording in recordings]
+        async with _recordings(request) as (recordings, profile):
+            knowing = ask.recognizer(profile)
+            outcomes = [await ask.outcome(name, recording, knowing) for name, recording in recordings]
         if len(outcomes) > 1:
             return JSONResponse([record(outcome) for outcome in outcomes])
         return JSONResponse(record(outcomes[0])) if outcomes[0].recognition else _refuse(outcomes[0])
@@ -133,18 +155,36 @@ def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None
     async def explain(request: Request) -> Response:
         """A picture of one recording: waveform, spectrogram, and what the 2D network looked at."""
 
-        def draw(recording):
-            found = ask.recognize(recording)
-            picture.append(explain_recording(recognizer, recording, found, title="the recording")[0])
+        def draw(recording, knowing: Recognizer):
+            found = ask.recognize(recording, knowing)
+            picture.append(explain_recording(knowing, recording, found, title="the recording")[0])
             return found
 
         picture: list[bytes] = []
-        async with _recordings(request) as recordings:
+        async with _recordings(request) as (recordings, profile):
             if len(recordings) > 1:
                 return refusal(415, "unreadable", f"{len(recordings)} recordings; send one")
             ((name, recording),) = recordings
-            outcome = await ask.run(lambda: outcome_of(name, lambda: draw(recording)))
+            knowing = ask.recognizer(profile)
+            outcome = await ask.run(lambda: outcome_of(name, lambda: draw(recording, knowing)))
         return Response(picture[0], media_type="image/png") if outcome.recognition else _refuse(outcome)
+
+    @server.post("/calibrate", response_model=Calibration, openapi_extra=RECORDING)
+    async def calibrate(request: Request):
+        """A profile from recordings of one voice on one microphone, to send beside others to ``/predict``.
+
+        Nothing is kept here. What cannot be used is listed in ``left_out``.
+        """
+        async with _recordings(request) as (recordings, _):
+            found = [
+                await ask.run(partial(heard_or_outcome, name, partial(ask.listen, recording)))
+                for name, recording in recordings
+            ]
+        if all(isinstance(one, Outcome) for one in found):
+            return _refuse(found[0])
+        profile, failures = await ask.run(lambda: profile_from(recognizer, found))
+        left_out = [record(failure) for failure in failures]
+        return JSONResponse({"clips": profile.clips, "profile": profile.content(), "left_out": left_out})
 
     @server.get("/info", response_model=Card)
     def info() -> dict:
@@ -172,21 +212,23 @@ def _refuse_http(_: Request, error: Exception) -> JSONResponse:
 
 @asynccontextmanager
 async def _recordings(request: Request):
-    """Name and stream of each recording that a request carries; they are gone when it is answered."""
+    """Name and stream of each recording that a request carries, and its profile; they are gone when it is answered."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         form = await _form(request)
         try:
-            given = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+            sent = [(field, value) for field, value in form.multi_items() if isinstance(value, UploadFile)]
+            given = [upload for field, upload in sent if field != PROFILE_FIELD]
+            profiles = [await upload.read(LARGEST_PROFILE + 1) for field, upload in sent if field == PROFILE_FIELD]
             if not given:
                 raise HTTPException(415, "a form without a file; send it as file=@recording.wav")
-            yield [(upload.filename or "recording", upload.file) for upload in given]
+            yield [(upload.filename or "recording", upload.file) for upload in given], next(iter(profiles), None)
         finally:
             await form.close()
         return
     with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as received:
         async for part in request.stream():
             received.write(part)
-        yield [("recording", received)]
+        yield [("recording", received)], None
 
 
 async def _form(request: Request) -> FormData:

@@ -67,7 +67,12 @@ def bars(values: dict[str, float], *, x: str) -> str:
 
 
 def points_with_intervals(
-    groups: list[str], series: dict[str, list[tuple[float, float, float] | None]], *, x: str, reference: float
+    groups: list[str],
+    series: dict[str, list[tuple[float, float, float] | None]],
+    *,
+    x: str,
+    reference: float,
+    inches: float = 0.62,
 ) -> str:
     """A point and its interval for each series in each group, groups from top to bottom; ``None`` leaves one out.
 
@@ -75,8 +80,9 @@ def points_with_intervals(
     ----------
     series : by name, ``(value, low, high)`` of each group
     reference : a vertical line
+    inches : height of a group
     """
-    figure, axes = _figure(height=0.8 + 0.62 * len(groups))
+    figure, axes = _figure(height=0.8 + inches * len(groups))
     for number, (name, values) in enumerate(series.items()):
         offset = 0.7 * ((number + 0.5) / len(series) - 0.5)
         given = [(row + offset, *value) for row, value in enumerate(values) if value is not None]

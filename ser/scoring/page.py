@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from ser.audio.conditions import MICROPHONE
 from ser.emotions import EMOTIONS
 from ser.scoring import charts
 from ser.scoring.calibration import temper
@@ -139,6 +140,23 @@ def recall_section(
         means = [shares[of == row, row].mean() if (of == row).any() else None for row in range(len(EMOTIONS))]
         series["a listener"] = [None if mean is None else (mean, mean, mean) for mean in means]
     return charts.points_with_intervals(list(EMOTIONS), series, x="recall on test", reference=1 / len(EMOTIONS))
+
+
+def conditions_section(rows: list[dict]) -> str:
+    """UAR of the bundle's answers as recorded and under each condition, and the limits that do not hold."""
+    shown = [row for row in rows if row["family"] != MICROPHONE and row["uar_low"]]
+    points = [(float(row["uar"]), float(row["uar_low"]), float(row["uar_high"])) for row in shown]
+    names = [row["condition"] for row in shown]
+    chart = charts.points_with_intervals(names, {"fusion": points}, x="test UAR", reference=points[0][0], inches=0.26)
+    failed = [row for row in rows if row["passed"] == "False" and row["family"] != MICROPHONE]
+    columns = ("condition", "change", "least_change", "unchanged", "least_unchanged")
+    limits = [[row[column] for column in columns] for row in failed]
+    header = ["limit not held", "change", "least change", "same answer", "least same"]
+    note = (
+        f'<p class="note">{rows[0]["clips"]} test clips, by the path of ser predict; intervals over actors. The dotted '
+        "line is the UAR of the clips as recorded.</p>"
+    )
+    return chart + note + (table(header, limits) if limits else "<p>Every limit holds.</p>")
 
 
 def calibration_section(

@@ -4,6 +4,8 @@ import {Recorder} from "/page/recorder.js";
 const byId = (id) => document.getElementById(id);
 const seconds = (value) => `${Math.floor(value / 60)}:${(value % 60).toFixed(1).padStart(4, "0")}`;
 let recording = null; // the Blob that was answered last
+let known = []; // recordings of the voice, while the page is open
+let profile = null; // what the server made of them
 
 function element(tag, text, attributes = {}) {
   const made = Object.assign(document.createElement(tag), attributes);
@@ -68,10 +70,17 @@ function stretch(window) {
   return item;
 }
 
-async function send(path, blob) {
+function form(blobs) {
+  const parts = new FormData();
+  for (const blob of blobs) parts.append("file", blob, blob.name ?? "recording");
+  if (profile) parts.append("profile", new Blob([JSON.stringify(profile)]), "profile");
+  return parts;
+}
+
+async function send(path, blobs) {
   let response;
   try {
-    response = await fetch(path, {method: "POST", body: blob, headers: {"Content-Type": "application/octet-stream"}});
+    response = await fetch(path, {method: "POST", body: form(blobs)});
   } catch {
     throw new Error("The server does not answer. Is 'ser app' still running?");
   }
@@ -91,7 +100,7 @@ async function ask(blob) {
   forget("Listening …");
   byId("answer").setAttribute("aria-busy", "true");
   try {
-    show(await (await send("/predict", blob)).json());
+    show(await (await send("/predict", [blob])).json());
   } catch (error) {
     forget("No answer");
     say(error.message);
@@ -99,10 +108,32 @@ async function ask(blob) {
   byId("answer").setAttribute("aria-busy", "false");
 }
 
+async function learn(blobs) {
+  byId("heard").textContent = "Listening …";
+  try {
+    const found = await (await send("/calibrate", [...known, ...blobs])).json();
+    known.push(...blobs);
+    profile = found.profile;
+    const left = found.left_out.length ? `; left out: ${found.left_out.map((one) => one.error.message).join("; ")}` : "";
+    byId("heard").textContent = `Your voice is known from ${found.clips} clip${found.clips > 1 ? "s" : ""}${left}.`;
+    byId("unlearn").hidden = false;
+    if (recording) ask(recording);
+  } catch (error) {
+    byId("heard").textContent = error.message;
+  }
+}
+
+function unlearn() {
+  [known, profile] = [[], null];
+  byId("heard").textContent = "No voice known: a recording is measured against itself.";
+  byId("unlearn").hidden = true;
+  if (recording) ask(recording);
+}
+
 async function explain() {
   byId("explain").disabled = true;
   try {
-    const picture = URL.createObjectURL(await (await send("/explain", recording)).blob());
+    const picture = URL.createObjectURL(await (await send("/explain", [recording])).blob());
     byId("picture").src = byId("download").href = picture;
     byId("picture").hidden = byId("download").hidden = false;
   } catch (error) {
@@ -123,16 +154,19 @@ async function describe() {
 
 const recorder = new Recorder((elapsed) => { byId("clock").textContent = seconds(elapsed); });
 
-async function toggleRecording() {
-  const button = byId("record");
+async function toggleRecording(button, whenDone, done) {
+  const name = button.textContent;
   if (recorder.running) {
-    button.textContent = "Record";
+    if (!button.dataset.name) return; // the other button records
+    button.textContent = button.dataset.name;
+    delete button.dataset.name;
     byId("clock").textContent = "";
-    return ask(recorder.stop());
+    return done(recorder.stop());
   }
   try {
     await recorder.start();
-    button.textContent = "Stop and answer";
+    button.dataset.name = name;
+    button.textContent = whenDone;
     say("");
   } catch (error) {
     say(`The microphone cannot be used: ${error.message}.`);
@@ -150,7 +184,10 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 for (const button of document.querySelectorAll("[data-example]")) {
   button.addEventListener("click", async () => ask(await (await fetch(`/examples/${button.dataset.example}.wav`)).blob()));
 }
-byId("record").addEventListener("click", toggleRecording);
+byId("record").addEventListener("click", (event) => toggleRecording(event.target, "Stop and answer", ask));
+byId("teach").addEventListener("click", (event) => toggleRecording(event.target, "Stop", (blob) => learn([blob])));
+byId("known").addEventListener("change", (event) => { if (event.target.files.length) learn([...event.target.files]); });
+byId("unlearn").addEventListener("click", unlearn);
 byId("explain").addEventListener("click", explain);
 byId("player").addEventListener("timeupdate", () => {
   const now = byId("player").currentTime;
