@@ -16,6 +16,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pandas as pd
+import scipy.signal
 import yaml
 
 
@@ -74,6 +75,9 @@ def main(corpus, out, tracker="yin"):
         actor, sentence, emotion, level = file.stem.split("_")
         rows.append({"clip": file.stem, "actor": actor, "sentence": sentence, "emotion": emotion, "level": level})
         signal, _ = librosa.load(file, sr=rate)
+        high = scipy.signal.butter(2, params["preprocess"]["highpass_hz"], "high", fs=rate, output="sos")
+        settled = scipy.signal.sosfilt_zi(high) * signal.mean()
+        signal = scipy.signal.sosfilt(high, signal, zi=settled)[0].astype(np.float32)
         signal, _ = librosa.effects.trim(
             signal, top_db=params["preprocess"]["remove_silence"]["top_db"], frame_length=512, hop_length=128
         )

@@ -189,7 +189,8 @@ def commit(workspace: Workspace, message: str) -> None:
 
 
 SIZE = re.compile(
-    r"(?P<millions>[\d.]+) million multiplications a clip; (?P<clips>\d+) training rows, (?P<validation>\d+) validation"
+    r"(?P<millions>[\d.]+) million multiplications a clip; "
+    r"(?P<clips>\d+) training clips in \d+ versions, (?P<validation>\d+) validation"
 )
 LINE = re.compile(
     r"epoch (?P<epoch>\d+)/.* UAR (?P<uar>[\d.]+); (?P<seconds>[\d.]+) s, (?P<waiting>\d+)% waiting for input"

@@ -125,6 +125,8 @@ def profile_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
     for profile in PROFILES:
         parts = {name: [kept[profile] for other, kept in stored if other == name] for name in NETWORKS}
         rows = np.concatenate([rows for rows, _ in parts[NETWORKS[0]]])
+        if len(rows) == 0:  # no speaker has so many clips
+            continue
         given = {name: np.concatenate([answers for _, answers in kept]) for name, kept in parts.items()}
         given["fusion"] = fuse(given)
         found[profile] = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import ser
 from ser import artifacts
+from ser.emotions import EMOTIONS
 from ser.features.relative import clip_sums
 from ser.networks.baseline import BASELINE, predict_baseline
 from ser.networks.network import Network, find_network
@@ -176,6 +177,8 @@ def profile_answers(
             own = order[actors[order] == actor]
             enrolled = own if emotion is None else own[emotions[own] == emotion]
             enrolled = enrolled[: clips or len(own)]
+            if len(enrolled) == 0:  # nothing to know the speaker by
+                continue
             said = clip_sums(answer, features[enrolled].astype(np.float32), columns=count, width=width)
             if clips:
                 others = np.setdiff1d(own, enrolled)
@@ -184,7 +187,9 @@ def profile_answers(
             else:
                 scored.append(own)
                 sums.append(said.sum(axis=0) - said)
-        asked = np.concatenate(scored)
-        probabilities = predict_probabilities(model, features[asked], np.concatenate(sums))
-        found[name] = [rows[asked], probabilities]
+        asked = np.concatenate([rows[:0], *scored])
+        given = np.zeros((0, len(EMOTIONS)), np.float32)
+        if len(asked):
+            given = predict_probabilities(model, features[asked], np.concatenate(sums))
+        found[name] = [rows[asked], given]
     return found

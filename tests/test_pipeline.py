@@ -59,7 +59,15 @@ def test_another_clean_run_with_other_workers_writes_the_same_bytes(finished, pr
 
 def test_another_protocol_recomputes_no_feature_and_says_that_it_leaks(copied):
     set_params(copied.folder, {"split.protocol": "clip"})
-    assert sorted(copied.repro()) == ["evaluate", "export", "report", "split", "train_cnn1d", "train_cnn2d"]
+    assert sorted(copied.repro()) == [
+        "conditions",
+        "evaluate",
+        "export",
+        "report",
+        "split",
+        "train_cnn1d",
+        "train_cnn2d",
+    ]
     assert metrics_of(copied, "cnn2d")["terms"]["protocol"] == "clip, leaks actors"
     shown = copied.run("dvc", "metrics", "diff", "--md").stdout
     assert "uar.cnn2d" in shown
@@ -125,6 +133,7 @@ CHANGES = {
     "train_cnn2d": {"train_cnn2d.dropout": 0.3},
     "evaluate": {"evaluate.seed": 1},
     "export": {"evaluate.seed": 1},
+    "conditions": {"conditions.seed": 1},
     "report": {"evaluate.seed": 1},
 }
 

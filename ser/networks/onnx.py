@@ -23,13 +23,31 @@ def to_onnx(model: keras.Model) -> bytes:
         return renamed(path.read_bytes())
 
 
-def renamed(network: bytes) -> bytes:
-    """The same network with its nodes and tensors named by their order, so that equal networks are equal bytes.
+def in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes that the outputs need, each behind those that it needs, in the order in which they are asked for."""
+    maker = {name: number for number, node in enumerate(graph.node) for name in node.output}
+    done: dict[int, None] = {}
+    waiting = [(maker[value.name], False) for value in reversed(graph.output)]
+    while waiting:
+        number, ready = waiting.pop()
+        if ready:
+            done[number] = None
+        elif number not in done:
+            waiting.append((number, True))
+            waiting += [(maker[name], False) for name in reversed(graph.node[number].input) if name in maker]
+    return [graph.node[number] for number in done]
 
-    The converter's own names carry counters that differ from run to run.
+
+def renamed(network: bytes) -> bytes:
+    """The same network with its nodes in an order of their own and all named by it: equal networks are equal bytes.
+
+    The converter's names carry counters, and its order follows hashes; both differ from run to run.
     """
     model = onnx.load_from_string(network)
     graph = model.graph
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in in_order(graph)]
+    del graph.node[:]
+    graph.node.extend(nodes)
     kept = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
     names: dict[str, str] = {}
 
