@@ -40,8 +40,9 @@ function show(answer) {
   byId("headline").textContent = answer.emotion;
   byId("certainty").textContent = answer.sure
     ? `Probability ${answer.probability.toFixed(2)}; next: ${answer.second} (${answer.second_probability.toFixed(2)}).`
-    : `Not sure: no emotion stands out. The best has a probability of ${answer.probability.toFixed(2)}, ` +
-      `the next, ${answer.second}, ${answer.second_probability.toFixed(2)}.`;
+    : `Not sure. The best has a probability of ${answer.probability.toFixed(2)}, ` +
+      `the next, ${answer.second}, ${answer.second_probability.toFixed(2)}.` +
+      (profile ? "" : " It helps when the page knows your voice, see below.");
   byId("fusion").replaceChildren(...bars(answer.probabilities));
   byId("each").replaceChildren(...Object.entries(answer.networks).flatMap(([name, probabilities]) => {
     const group = element("div", "", {className: "bars"});
