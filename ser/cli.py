@@ -154,7 +154,7 @@ def _predict(options: argparse.Namespace) -> int:
         found = outcome.recognition
         has_timeline = found is not None and len(found.windows) > 1
         if options.json:
-            print(json.dumps(formats.as_record(outcome) | ({"caution": cautioned} if cautioned else {})), flush=True)
+            print(json.dumps(formats.as_record(outcome, caution=cautioned)), flush=True)
         elif options.timeline:
             writer.writerows(formats.as_timeline_rows(outcome))
         elif options.csv:

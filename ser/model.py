@@ -15,7 +15,7 @@ from ser.answers.files import find_recordings, recognize_files, recognize_source
 from ser.answers.formats import as_record
 from ser.answers.opening import open_bundle
 from ser.answers.profile import Profile, read_profile
-from ser.answers.recognizer import Recognition, Recognizer
+from ser.answers.recognizer import MOST_CLIPS, Recognition, Recognizer
 from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, open_recording
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
@@ -176,7 +176,8 @@ class Model:
                 heard.append(self._recognizer.listen([as_samples(one)], _checked_rate(sample_rate)))
         if not heard:
             raise InputError("No recordings to calibrate with: give some of one voice on one microphone.")
-        return self._recognizer.profile_of(*(np.concatenate(arrays) for arrays in zip(*heard, strict=True)))
+        clips = (np.concatenate(arrays)[:MOST_CLIPS] for arrays in zip(*heard, strict=True))
+        return self._recognizer.profile_of(*clips)
 
     def _with(self, profile: "Profile | str | Path | None") -> Recognizer:
         if isinstance(profile, str | Path):

@@ -112,6 +112,12 @@ class DeviceShares(Block):
     telephone: Fraction
     clipping: Fraction
 
+    @model_validator(mode="after")
+    def _rising(self):
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db is {self.snr_db}, expected the lower value first")
+        return self
+
 
 class Augment(Block):
     """The offline copies of every clip."""

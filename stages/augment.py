@@ -39,7 +39,7 @@ def augment() -> str:
         for actor in np.unique(actors).tolist()
         for number in numbers
     }
-    usual = usual_levels(artifacts.open_array(source), actors) if numbers else {}
+    usual = usual_levels([folder / file for file in files], actors) if numbers else {}
 
     def compute(rows: list[int]) -> list[tuple[np.ndarray, list[float]]]:
         signals, altered = artifacts.open_array(source), []
@@ -61,10 +61,8 @@ def augment() -> str:
         return altered
 
     def device_copies(row: int, signals: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-        recorded, source_rate = read_audio(folder / files[row])
         own, sample_rate = np.flatnonzero(actors == actors[row]), params.preprocess.sample_rate
-        recording = mix_down(recorded, source_rate, sample_rate=sample_rate)
-        recording = recording - recording.mean()
+        recording = centred(*read_audio(folder / files[row]), sample_rate)
 
         def other_voice(length: int) -> np.ndarray:
             """Speech of the same actor: no copy may hold the voice of somebody who is tested or validated on."""
@@ -123,12 +121,20 @@ def column_types() -> dict[str, str]:
     }
 
 
-def usual_levels(signals: np.ndarray, actors: np.ndarray) -> dict[int, float]:
-    """Median speech level of each actor's clips."""
-    levels = np.array(
-        [speech_level(signal[: max(1, np.count_nonzero(signal))].astype(np.float32)) for signal in signals]
-    )
+def usual_levels(paths: list, actors: np.ndarray) -> dict[int, float]:
+    """Median speech level of each actor's recordings."""
+
+    def levels_of(paths: list) -> list[float]:
+        return [speech_level(centred(*read_audio(path))) for path in paths]
+
+    levels = np.array([level for chunk in map_chunks(levels_of, paths, chunk=CHUNK) for level in chunk])
     return {actor: max(float(np.median(levels[actors == actor])), 1e-9) for actor in np.unique(actors).tolist()}
+
+
+def centred(samples: np.ndarray, source_rate: int, sample_rate: int | None = None) -> np.ndarray:
+    """A recording as one channel without a constant offset, at its own rate or another."""
+    signal = mix_down(samples, source_rate, sample_rate=sample_rate or source_rate)
+    return signal - signal.mean()
 
 
 if __name__ == "__main__":

@@ -47,8 +47,9 @@ def conditions() -> str:
         found = [answer(recognizer, signal, sample_rate)]
         for condition in listed:
             draw = clip_rng(settings.seed, f"{clips[row]} {condition.name}")
-            recording = Recording(signal, sample_rate, draw, speech_of(voices, draw))
-            found.append(answer(recognizer, *condition.apply(recording)))
+            speech = speech_of(voices, draw, params.preprocess.sample_rate, sample_rate)
+            changed = condition.apply(Recording(signal, sample_rate, draw, speech))
+            found.append(nothing() if changed is None else answer(recognizer, *changed))
         return np.stack(found)
 
     chunks = map_chunks(compute, tested.tolist(), chunk=1)
@@ -75,21 +76,28 @@ def mono(path: Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
     return mix_down(samples, own_rate, sample_rate=sample_rate or own_rate), sample_rate or own_rate
 
 
-def speech_of(voices: list[np.ndarray], rng: np.random.Generator) -> Callable[[int], np.ndarray]:
-    """Speech of any length from somebody of the training clips."""
+def speech_of(
+    voices: list[np.ndarray], rng: np.random.Generator, voices_rate: int, sample_rate: int
+) -> Callable[[int], np.ndarray]:
+    """Speech of any length from somebody of the training clips, at a recording's rate."""
 
     def speech(samples: int) -> np.ndarray:
-        voice = np.resize(voices[rng.integers(len(voices))], samples)
-        return np.roll(voice, rng.integers(max(samples, 1)))
+        voice = mix_down(voices[rng.integers(len(voices))][:, None], voices_rate, sample_rate=sample_rate)
+        return np.roll(np.resize(voice, samples), rng.integers(max(samples, 1)))
 
     return speech
+
+
+def nothing() -> np.ndarray:
+    """In place of the probabilities of a clip that has no answer."""
+    return np.full(len(EMOTIONS), np.nan, np.float32)
 
 
 def answer(recognizer: Recognizer, signal: np.ndarray, sample_rate: int) -> np.ndarray:
     try:
         return recognizer.recognize(np.asarray(signal, np.float32)[:, None], sample_rate).probabilities
     except NoAnswer:
-        return np.full(len(EMOTIONS), np.nan, np.float32)
+        return nothing()
 
 
 def microphones(folder: str | None) -> list[Condition]:

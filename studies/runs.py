@@ -29,7 +29,7 @@ from studies.plan import NETWORKS, Run
 
 RUNS = Path("data/runs")
 # How many clips of a test speaker make the profile, and of which emotion; those are then not scored. "all" are all
-# others, the clip itself left out.
+# others: the clip's own sums are taken out, though it was among those that the others were measured against.
 PROFILES: dict[str, tuple[int, str | None]] = {
     "1": (1, None),
     "4": (4, None),

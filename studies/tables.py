@@ -151,7 +151,7 @@ def condition_table(found: dict) -> str:
     rows = [
         [
             row["condition"],
-            number(float(row["uar"])),
+            "" if row["uar"] == "" else number(float(row["uar"])),
             "" if row["uar_low"] == "" else f"{float(row['uar_low']):.3f} to {float(row['uar_high']):.3f}",
             shown(row["change"]) if row["family"] else "",
             f"{float(row['unchanged']):.0%}",

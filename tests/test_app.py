@@ -200,6 +200,16 @@ def test_a_profile_that_is_none_is_refused(address, voice, profile):
     assert "profile" in answer["error"]["message"]
 
 
+def test_a_profile_is_one_file(address, voice):
+    recording, kind = form([("a.wav", voice)])
+    text = b'--edge\r\nContent-Disposition: form-data; name="profile"\r\n\r\n{}\r\n--edge--\r\n'
+    content = recording.removesuffix(b"--edge--\r\n") + text
+    assert "send it as profile=@" in post(address, content, Content_Type=kind)[1]["error"]["message"]
+    several, _ = form([("a", b"{}"), ("b", b"{}")], field="profile")
+    content = recording.removesuffix(b"--edge--\r\n") + several
+    assert "several profiles" in post(address, content, Content_Type=kind)[1]["error"]["message"]
+
+
 def test_what_cannot_be_calibrated_with_is_refused(address):
     status, answer = post(address, b"no sound", "/calibrate")
     assert (status, answer["error"]["kind"]) == (415, "unreadable")

@@ -83,6 +83,19 @@ def test_files_come_back_at_their_rate(voiced):
     assert under("MP3, lowest rate", voiced)[1] == SAMPLE_RATE
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 96000])
+@pytest.mark.parametrize("name", BY_NAME)
+def test_other_rates_are_borne_or_left_out(name, rate):
+    signal = np.sin(np.arange(rate) / 20).astype(np.float32)
+    given = Recording(signal, rate, np.random.default_rng(0), lambda length: np.resize(signal, length))
+    changed = BY_NAME[name].apply(given)
+    if changed is None:
+        assert name.startswith("low pass")
+        assert rate < 15000
+    else:
+        assert np.isfinite(changed[0]).all()
+
+
 def test_a_microphone_filters_and_restores_the_level(voiced):
     response = np.zeros(64, np.float32)
     response[[0, 1]] = [3.0, -2.9]

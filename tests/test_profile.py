@@ -112,6 +112,35 @@ def test_sums_that_are_none_are_refused(model, folder, tmp_path, value):
         read_profile(tmp_path / "bad.profile")
 
 
+@pytest.mark.parametrize(("place", "value"), [(-1, -1.0), (0, -4.0), (3 * 64, 5.0), (1, 1e11)])
+def test_a_profile_whose_numbers_are_no_sums_is_refused(model, folder, place, value):
+    """Its hash is right: whoever made it can have written anything."""
+    profile = model.calibrate([folder])
+    changed = profile.sums["cnn2d"].copy()
+    changed[place] = value
+    wrong = Profile(profile.bundle, profile.clips, profile.sums | {"cnn2d": changed})
+    with pytest.raises(InputError, match="numbers that are no sums"):
+        model.predict(voice(220.0), 16000, profile=wrong)
+    with pytest.raises(InputError, match="numbers that are no sums"):
+        model.predict(voice(220.0), 16000, profile=Profile(profile.bundle, 4, profile.sums))
+
+
+def test_no_more_is_heard_than_a_profile_needs(model, monkeypatch):
+    from ser.answers.recognizer import MOST_CLIPS
+
+    recognizer, taken = model._recognizer, []
+
+    def blocks():
+        for number in range(10_000):
+            taken.append(number)
+            yield voice(150.0, seconds=30.0)[:, None]
+
+    frames, mels = recognizer.listen(blocks(), 16000, most=50)
+    assert len(frames) == len(mels) == 50
+    assert len(taken) < 10
+    assert MOST_CLIPS == 400
+
+
 def test_a_profile_of_another_bundle_is_refused(model, folder):
     profile = model.calibrate([folder])
     recognizer = Recognizer(open_bundle(None))

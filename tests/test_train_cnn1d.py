@@ -35,6 +35,7 @@ def pool(features: np.ndarray, **changes) -> Pool:
         "wanted": [],
         "columns": [0, 1, 2, 3, 4],
         "actors": np.array([1, 2, 3, 4]),
+        "labels": np.array([0, 2, 0, 5]),
     }
     targets = emotion_targets(EMOTIONS_OF_CLIPS, np.zeros((4, 6), int), soft_labels=0)
     return training_pool(features, targets, **(arguments | changes))

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from ser.errors import InputError
+from ser.features.relative import MOST_FRAMES
 from ser.params import Features1d, Preprocess, Spectrograms
 
-MOST_FRAMES = 20_000  # that a network sees at once
 MOST_VALUES = 2_000_000  # samples in all frames of a window, which overlap
 
 

@@ -97,11 +97,7 @@ def outcomes_with_profiles(
     clips : of each speaker, drawn at random, make the profile and are then not answered; with ``None`` the profile
         is of all clips of the speaker, and all are answered
     emotion : what the clips of the profile are to be, such as ``"neutral"`` for somebody's ordinary voice; any, if
-        ``None``
-
-    Raises
-    ------
-    InputError : a speaker none of whose recordings can be used
+        ``None``; a speaker without such a clip is left out
     """
     by_speaker: dict[int, list[str]] = {}
     for path, utterance in listing.utterances.items():
@@ -110,9 +106,14 @@ def outcomes_with_profiles(
         drawn = [paths[n] for n in np.random.default_rng([PROFILE_SEED, speaker]).permutation(len(paths))]
         given = [path for path in drawn if emotion in (None, listing.utterances[path].name.emotion)][:clips]
         asked = paths if clips is None else [path for path in paths if path not in set(given)]
-        if asked:
+        if not given or not asked:  # nothing to know the speaker by, or nothing left to ask
+            continue
+        try:
             profile, _ = calibrate_files(recognizer, given)
-            yield from recognize_files(recognizer.with_profile(profile), asked)
+        except InputError as error:
+            yield from (Outcome(path, kind="no profile", message=str(error)) for path in asked)
+            continue
+        yield from recognize_files(recognizer.with_profile(profile), asked)
 
 
 def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int | None) -> dict:

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from ser import artifacts
 from ser.answers.profile import Profile
-from ser.answers.recognizer import Recognition, Recognizer
+from ser.answers.recognizer import MOST_CLIPS, Recognition, Recognizer
 from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
 from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
-MOST_CLIPS = 400  # of a profile: twenty minutes
 Heard = tuple[NDArray[np.float32], NDArray[np.float32]]  # frame features and spectrograms of a recording's windows
 # What the command ends with when a file has no answer.
 STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
@@ -58,36 +57,50 @@ def heard_or_outcome(name: str, listen: Callable[[], Heard]) -> Heard | Outcome:
     return heard[0] if heard else failed
 
 
-def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tuple[Profile, list[Outcome]]:
+def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tuple[Profile | None, list[Outcome]]:
     """A profile from what was heard of one voice on one microphone, and the outcomes of what could not be used.
 
-    Raises
-    ------
-    InputError : nothing could be used
+    ``None`` where nothing could be used. What comes after ``MOST_CLIPS`` clips is not asked for.
     """
     failures: list[Outcome] = []
     clips: list[Heard] = []
     for one in found:
         if isinstance(one, Outcome):
             failures.append(one)
-        elif sum(len(frames) for frames, _ in clips) < MOST_CLIPS:  # more would say nothing new
-            clips.append(one)
+            continue
+        clips.append(one)
+        if sum(len(frames) for frames, _ in clips) >= MOST_CLIPS:
+            break
     if not clips:
-        first = f" {failures[0].file}: {failures[0].message}." if failures else ""
-        raise InputError(f"None of {len(failures)} recordings can be calibrated with.{first}")
+        return None, failures
     frames, mels = (np.concatenate(arrays)[:MOST_CLIPS] for arrays in zip(*clips, strict=True))
     return recognizer.profile_of(frames, mels), failures
 
 
 def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, list[Outcome]]:
-    """A profile from files; see ``profile_from``."""
+    """A profile from files, and the outcomes of those that could not be used.
+
+    Raises
+    ------
+    InputError : none could be used
+    """
 
     def listen(path: str) -> Heard:
         with open_recording(path) as recording:
             return recognizer.listen(recording.blocks(), recording.sample_rate)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return profile_from(recognizer, pool.map(lambda path: heard_or_outcome(path, partial(listen, path)), paths))
+    def heard() -> Iterator[Heard | Outcome]:
+        threads = os.cpu_count() or 1
+        for start in range(0, len(paths), threads):  # a few at a time: what comes after enough is not read
+            with ThreadPoolExecutor(threads) as pool:
+                own = paths[start : start + threads]
+                yield from pool.map(lambda path: heard_or_outcome(path, partial(listen, path)), own)
+
+    profile, failures = profile_from(recognizer, heard())
+    if profile is None:
+        first = f" {failures[0].file}: {failures[0].message}." if failures else ""
+        raise InputError(f"None of {len(failures)} recordings can be calibrated with.{first}")
+    return profile, failures
 
 
 def recognize_source(recognizer: Recognizer, source: Source) -> Recognition:

@@ -23,11 +23,18 @@ CSV_COLUMNS = [
 TIMELINE_COLUMNS = ["file", "start_seconds", "end_seconds", "emotion", "probability", *EMOTIONS, "error"]
 
 
-def as_record(outcome: Outcome, *, timeline: bool = True) -> dict:
-    """Everything about an outcome, as JSON shows it."""
+def as_record(outcome: Outcome, *, timeline: bool = True, caution: str | None = None) -> dict:
+    """Everything about an outcome, as JSON shows it.
+
+    Parameters
+    ----------
+    timeline : whether a long recording's timeline is in it
+    caution : why no answer of the bundle means anything; see ``ser.answers.card.caution``
+    """
+    said = {"caution": caution} if caution else {}
     found = outcome.recognition
     if found is None:
-        return {"file": outcome.file, "error": {"kind": outcome.kind, "message": outcome.message}}
+        return {"file": outcome.file, "error": {"kind": outcome.kind, "message": outcome.message}} | said
     first, second = found.order[:2]
     record = {
         "file": outcome.file,
@@ -40,7 +47,7 @@ def as_record(outcome: Outcome, *, timeline: bool = True) -> dict:
         "networks": {name: _by_emotion(given) for name, given in found.networks.items()},
         "duration_seconds": round(found.duration_seconds, 3),
     }
-    return record | ({"timeline": _timeline(found)} if timeline and len(found.windows) > 1 else {})
+    return record | ({"timeline": _timeline(found)} if timeline and len(found.windows) > 1 else {}) | said
 
 
 def _timeline(found: Recognition) -> list[dict]:

@@ -1,17 +1,16 @@
 """From a recording to its emotion: the pipeline's own preprocessing and features, then ONNX Runtime."""
 
-import json
 from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, pairwise
-from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.answers.bundle import Bundle
+from ser.answers.bundle_schema import Params
 from ser.answers.onnx_check import check_network
 from ser.answers.profile import Profile
 from ser.audio.preprocessing import preprocess
@@ -20,7 +19,7 @@ from ser.emotions import EMOTIONS
 from ser.errors import InputError, NoAnswer
 from ser.features.frame_features import feature_names, frame_features
 from ser.features.mel import log_mel
-from ser.features.relative import clip_sums
+from ser.features.relative import are_sums, clip_sums
 from ser.scoring.calibration import temper
 from ser.scoring.scores import fuse
 
@@ -31,6 +30,7 @@ SILENT_DB = -70.0  # of the loudest 32 ms, relative to full scale
 VOICED_HARMONICITY = 0.5  # refuses none of CREMA-D's clips, and white noise
 VOICED_FRAMES = 5  # 80 ms
 MOST_WINDOWS = 32  # answered at once
+MOST_CLIPS = 400  # of a profile: more would say nothing new
 BATCH = 64  # clips that a network sees at once
 MOST_SAMPLES = 2**22  # held for them: 16 MB, whatever the sample rate
 
@@ -92,8 +92,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, *, threads: int = 1):
         self.about = bundle.about
-        # A dict as an object with attributes, as the functions of the pipeline take their settings.
-        self.params = json.loads(json.dumps(bundle.about["params"]), object_hook=lambda d: SimpleNamespace(**d))
+        self.params = Params.model_validate(bundle.about["params"])
         self.networks = bundle.networks
         self.sessions = {name: _session(own.model, name, bundle, threads) for name, own in bundle.networks.items()}
         features, spectrograms = self.params.features_1d, self.params.spectrograms
@@ -153,14 +152,12 @@ class Recognizer:
         -------
         shapes ``(clips, frames, features)`` and ``(clips, frames, mels)``
         """
-        about = self.about["params"]
-        rate = about["preprocess"]["sample_rate"]
-        signals = _as_stored(signals)
-        frames = _as_stored(frame_features(signals, sample_rate=rate, **about["features_1d"]))
-        settings = about["spectrograms"]
-        if all(about["features_1d"][key] == value for key, value in settings.items()):
-            return frames, frames[..., : settings["n_mels"]]
-        return frames, _as_stored(log_mel(signals, sample_rate=rate, **settings))
+        rate, signals = self.params.preprocess.sample_rate, _as_stored(signals)
+        of_frames, of_mels = self.params.features_1d.model_dump(), self.params.spectrograms.model_dump()
+        frames = _as_stored(frame_features(signals, sample_rate=rate, **of_frames))
+        if all(of_frames[key] == value for key, value in of_mels.items()):
+            return frames, frames[..., : of_mels["n_mels"]]
+        return frames, _as_stored(log_mel(signals, sample_rate=rate, **of_mels))
 
     def network_probabilities(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, NDArray]:
         """Probabilities ``(clips, emotions)`` of each network, from what ``features`` gives."""
@@ -192,18 +189,22 @@ class Recognizer:
                     f"The profile was made with the bundle {profile.bundle[:16]}, and this one is "
                     f"{self.about['hash'][:16]}. Make it again with 'ser calibrate'."
                 )
+            sizes = {name: 3 * len(own.columns) for name, own in self.networks.items()}
+            if not all(are_sums(own, sizes[name], profile.clips) for name, own in profile.sums.items()):
+                raise InputError("The profile holds numbers that are no sums. Make it again with 'ser calibrate'.")
         other = copy(self)
         other.profile = profile
         return other
 
     def listen(
-        self, blocks: Iterable[NDArray[np.float32]], sample_rate: int
+        self, blocks: Iterable[NDArray[np.float32]], sample_rate: int, *, most: int = MOST_CLIPS
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Frame features and spectrograms of a recording's windows in which somebody speaks, for ``profile_of``.
 
         Parameters
         ----------
         blocks : consecutive parts, each ``(samples, channels)``
+        most : windows, after which nothing more is read
 
         Raises
         ------
@@ -215,9 +216,11 @@ class Recognizer:
             why, frames, mels = self._hear(batch, sample_rate)
             reasons += why
             heard.append((frames, mels))
+            if reasons.count("") >= most:
+                break
         if all(reasons):
             raise no_speech(reasons)
-        frames, mels = (np.concatenate(arrays) for arrays in zip(*heard, strict=True))
+        frames, mels = (np.concatenate(arrays)[:most] for arrays in zip(*heard, strict=True))
         return frames, mels
 
     def profile_of(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> Profile:

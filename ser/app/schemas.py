@@ -57,6 +57,7 @@ class Card(BaseModel):
     card: str
     caution: str | None
     about: dict
+    known_clips: int = Field(description="of the profile that the server was started with; 0 without one")
     limits: dict[str, float]
 
 

@@ -4,7 +4,8 @@ import logging
 import mimetypes
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
@@ -31,7 +32,7 @@ from ser.answers.profile import LARGEST_BYTES as LARGEST_PROFILE
 from ser.answers.profile import parse_profile
 from ser.answers.recognizer import Recognition, Recognizer
 from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
-from ser.app.limits import LONGEST_SECONDS, limited_blocks
+from ser.app.limits import LONGEST_SECONDS, RECOGNITION_SECONDS, limited_blocks
 from ser.app.schemas import Answer, Calibration, Card, Failure, Health
 from ser.audio.reading import open_recording
 from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, speak
@@ -116,7 +117,16 @@ class _Queue:
             blocks = limited_blocks(opened, stopping=self._stopping)
             return recognizer.recognize_stream(blocks, opened.sample_rate)
 
-    def listen(self, recording) -> Heard:
+    def listen_to_all(self, recordings: list) -> Iterator[Heard | Outcome]:
+        """What is heard in each recording, until enough is, or the time of one recognition is over."""
+        until = time.monotonic() + RECOGNITION_SECONDS
+        for name, recording in recordings:
+            if time.monotonic() > until:
+                yield Outcome(name, kind="slow", message=f"not heard in {RECOGNITION_SECONDS:.0f} s")
+                continue
+            yield heard_or_outcome(name, partial(self._listen, recording))
+
+    def _listen(self, recording) -> Heard:
         with open_recording(recording) as opened:
             return self._recognizer.listen(limited_blocks(opened, stopping=self._stopping), opened.sample_rate)
 
@@ -131,7 +141,7 @@ def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None
     cautioned = caution(recognizer.about)
 
     def record(outcome: Outcome) -> dict:
-        return as_record(outcome) | ({"caution": cautioned} if cautioned else {})
+        return as_record(outcome, caution=cautioned)
 
     @server.post("/predict", response_model=Answer | list[Answer | Failure], openapi_extra=RECORDING)
     async def predict(request: Request):
@@ -176,21 +186,21 @@ def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None
         Nothing is kept here. What cannot be used is listed in ``left_out``.
         """
         async with _recordings(request) as (recordings, _):
-            found = [
-                await ask.run(partial(heard_or_outcome, name, partial(ask.listen, recording)))
-                for name, recording in recordings
-            ]
-        if all(isinstance(one, Outcome) for one in found):
-            return _refuse(found[0])
-        profile, failures = await ask.run(lambda: profile_from(recognizer, found))
+            profile, failures = await ask.run(lambda: profile_from(recognizer, ask.listen_to_all(recordings)))
+        if profile is None:
+            return _refuse(failures[0])
         left_out = [record(failure) for failure in failures]
         return JSONResponse({"clips": profile.clips, "profile": profile.content(), "left_out": left_out})
 
     @server.get("/info", response_model=Card)
     def info() -> dict:
         """The bundle that answers: its card, and everything in its description."""
-        return {"card": card(recognizer.about), "caution": cautioned, "about": recognizer.about} | {
-            "limits": {"bytes": LARGEST_BYTES, "seconds": LONGEST_SECONDS}
+        return {
+            "card": card(recognizer.about),
+            "caution": cautioned,
+            "about": recognizer.about,
+            "known_clips": recognizer.profile.clips if recognizer.profile else 0,
+            "limits": {"bytes": LARGEST_BYTES, "seconds": LONGEST_SECONDS},
         }
 
     @server.get("/health", response_model=Health)
@@ -218,10 +228,15 @@ async def _recordings(request: Request):
         try:
             sent = [(field, value) for field, value in form.multi_items() if isinstance(value, UploadFile)]
             given = [upload for field, upload in sent if field != PROFILE_FIELD]
-            profiles = [await upload.read(LARGEST_PROFILE + 1) for field, upload in sent if field == PROFILE_FIELD]
+            profiles = [value for field, value in form.multi_items() if field == PROFILE_FIELD]
+            if len(profiles) > 1:
+                raise HTTPException(415, "a form with several profiles; send one")
+            if profiles and not isinstance(profiles[0], UploadFile):
+                raise HTTPException(415, "a profile that is no file; send it as profile=@me.profile")
+            profile = await profiles[0].read(LARGEST_PROFILE + 1) if profiles else None
             if not given:
                 raise HTTPException(415, "a form without a file; send it as file=@recording.wav")
-            yield [(upload.filename or "recording", upload.file) for upload in given], next(iter(profiles), None)
+            yield [(upload.filename or "recording", upload.file) for upload in given], profile
         finally:
             await form.close()
         return

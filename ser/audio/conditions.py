@@ -27,6 +27,7 @@ from ser.audio.devices import (
 Signal = NDArray[np.float32]
 MICROPHONE = "microphone"
 SER_TESTS = "ser-tests"
+HIGHEST_MP3_HZ = 48_000
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class Condition:
     ----------
     name : as in ``metrics/conditions.csv``
     family : what it belongs to, such as ``"gain"``, or ``"ser-tests"``
-    apply : from a recording to samples and their rate in Hz
+    apply : from a recording to samples and their rate in Hz; ``None`` where the recording's rate cannot bear it
     least_change : by how much the UAR may change at the most, below 0; ``None`` where there is no limit
     least_unchanged : share of answers that must stay as they are
     """
 
     name: str
     family: str
-    apply: Callable[[Recording], tuple[Signal, int]]
+    apply: Callable[[Recording], tuple[Signal, int] | None]
     least_change: float | None = None
     least_unchanged: float | None = None
 
@@ -126,7 +127,7 @@ def _file(name: str, subtype: str, rate: int | None = None, **options) -> Callab
     """Written to a file and read again."""
 
     def change(given: Recording) -> tuple[Signal, int]:
-        written, sample_rate = io.BytesIO(), rate or given.sample_rate
+        written, sample_rate = io.BytesIO(), rate or min(given.sample_rate, HIGHEST_MP3_HZ)
         samples = _resampled(given.signal, given.sample_rate, sample_rate)
         soundfile.write(written, np.clip(samples, -1, 1), sample_rate, format=name, subtype=subtype, **options)
         written.seek(0)
@@ -169,11 +170,11 @@ def _restored(change: Callable[[Recording], Signal]) -> Callable:
 
 def _filter(kind: str, low_hz: float, high_hz: float) -> Callable:
     def change(given: Recording) -> Signal:
-        cutoff_hz = given.rng.uniform(low_hz, min(high_hz, 0.49 * given.sample_rate))
+        cutoff_hz = given.rng.uniform(low_hz, high_hz)
         sections = scipy.signal.butter(1, cutoff_hz, kind, fs=given.sample_rate, output="sos")
         return scipy.signal.sosfilt(sections, given.signal)
 
-    return _restored(change)
+    return lambda given: _restored(change)(given) if high_hz < given.sample_rate / 2 else None
 
 
 def _spectral(gain: Callable[[NDArray], NDArray]) -> Callable:

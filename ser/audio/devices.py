@@ -152,8 +152,9 @@ def respond(
     frequency_hz = np.maximum(np.fft.rfftfreq(RESPONSE_TAPS, 1 / sample_rate), TILT_FROM_HZ)
     gain_db = np.interp(np.log(frequency_hz), np.log(RESPONSE_NODES_HZ), gains_db)
     gain_db += tilt_db * np.log2(frequency_hz / TILT_ABOUT_HZ)
-    taps = np.roll(np.fft.irfft(10 ** (gain_db / 20), RESPONSE_TAPS), RESPONSE_TAPS // 2) * np.hanning(RESPONSE_TAPS)
-    return scipy.signal.fftconvolve(signal, taps, mode="same").astype(np.float32)
+    middle = RESPONSE_TAPS // 2
+    taps = np.roll(np.fft.irfft(10 ** (gain_db / 20), RESPONSE_TAPS), middle) * np.hanning(RESPONSE_TAPS + 1)[:-1]
+    return scipy.signal.fftconvolve(signal, taps)[middle : middle + len(signal)].astype(np.float32)
 
 
 def reverberate(
@@ -194,7 +195,8 @@ def add_noise(signal: Signal, noise: Signal, *, snr_db: float) -> Signal:
 
 def telephone(signal: Signal, *, sample_rate: int) -> Signal:
     """A telephone's band and its eight bits (ITU-T G.711, mu-law), at full scale."""
-    band = scipy.signal.butter(4, TELEPHONE_HZ, "band", fs=sample_rate, output="sos")
+    low_hz, high_hz = TELEPHONE_HZ
+    band = scipy.signal.butter(4, (low_hz, min(high_hz, 0.45 * sample_rate)), "band", fs=sample_rate, output="sos")
     heard = scipy.signal.sosfilt(band, signal)
     peak = np.abs(heard).max(initial=0) + 1e-9
     coded = np.round(127 * np.sign(heard) * np.log1p(MU * np.abs(heard) / peak) / np.log1p(MU)) / 127

@@ -21,6 +21,7 @@ LEAST_DEVIATION = {
     "pitch_octaves": 0.08,
     "harmonicity": 0.05,
 }
+MOST_FRAMES = 20_000  # of a clip
 LEVELS = ("log_mel", "energy", "rmse")
 
 
@@ -94,3 +95,25 @@ def clip_sums(answer: Answer, features: NDArray, *, columns: int, width: int) ->
     together[:, : 3 * columns] = (alone.sum(axis=0) - alone)[:, : 3 * columns]
     _, said = answer(features, together)
     return said
+
+
+def are_sums(sums: NDArray[np.float32], frame_sums: int, clips: int) -> bool:
+    """Whether numbers can be the sums of so many clips: counts, values and squares that go together.
+
+    Parameters
+    ----------
+    sums : shape ``(sums,)``; see ``clip_sums``
+    frame_sums : how many of them are over frames
+    """
+    counts, values, squares = sums[:frame_sums].reshape(3, -1).astype(np.float64)
+    channels = (len(sums) - frame_sums - 1) // 2
+    said, said_squares = sums[frame_sums + 1 :].reshape(2, channels).astype(np.float64)
+    pairs = [(counts, values, squares), (np.full(channels, clips), said, said_squares)]
+    return (
+        sums[frame_sums] == clips
+        and counts.max() <= MOST_FRAMES * clips
+        and all(
+            (count >= 0).all() and (square >= 0).all() and (value**2 <= 1.01 * count * square + 1).all()
+            for count, value, square in pairs
+        )
+    )

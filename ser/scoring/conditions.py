@@ -85,7 +85,10 @@ def condition_row(
 def microphone_row(rows: list[dict]) -> dict:
     """The mean over the microphones, as a row."""
     own = [row for row in rows if row["family"] == MICROPHONE]
-    means = {key: rounded(np.mean([row[key] for row in own])) for key in ("uar", "change", "unchanged", "entropy_bit")}
+    means = {
+        key: rounded(np.mean([row[key] for row in own if row[key] != ""]))
+        for key in ("uar", "change", "unchanged", "entropy_bit")
+    }
     limit = own[0]["least_change"]
     return (
         dict.fromkeys(COLUMNS, "")

@@ -146,6 +146,8 @@ def conditions_section(rows: list[dict]) -> str:
     """UAR of the bundle's answers as recorded and under each condition, and the limits that do not hold."""
     shown = [row for row in rows if row["family"] != MICROPHONE and row["uar_low"]]
     points = [(float(row["uar"]), float(row["uar_low"]), float(row["uar_high"])) for row in shown]
+    if not points:
+        return "<p>No clip was answered.</p>"
     names = [row["condition"] for row in shown]
     chart = charts.points_with_intervals(names, {"fusion": points}, x="test UAR", reference=points[0][0], inches=0.26)
     failed = [row for row in rows if row["passed"] == "False" and row["family"] != MICROPHONE]

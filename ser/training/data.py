@@ -65,6 +65,7 @@ def training_pool(
     wanted: Sequence[str],
     columns: list[int],
     actors: NDArray[np.int64],
+    labels: NDArray[np.int64],
 ) -> Pool:
     """The training clips and the wanted copies of them, never a copy of another clip.
 
@@ -72,7 +73,7 @@ def training_pool(
     ----------
     features : shape ``(clips + copies, frames, features)``, as a memory map
     targets : of every clip, shape ``(clips, emotions)``
-    subsets, actors : of every clip
+    subsets, actors, labels : of every clip; the label is the intended emotion's number
     wanted : transforms whose copies join, such as ``"device"``
     columns : that the network reads
     """
@@ -88,7 +89,7 @@ def training_pool(
     # Version by version, as they lie on the disk.
     taken = take(features, rows=rows.T.ravel().tolist(), columns=columns)
     own = np.arange(rows.size).reshape(rows.shape[::-1]).T
-    return Pool(taken, own, targets[clips], actors[clips], targets[clips].argmax(axis=1))
+    return Pool(taken, own, targets[clips], actors[clips], labels[clips])
 
 
 def take(features: NDArray, *, rows: list[int], columns: list[int]) -> NDArray:

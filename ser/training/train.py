@@ -83,6 +83,7 @@ def train(
         wanted=settings.copies,
         columns=columns,
         actors=clips.actors,
+        labels=clips.labels(),
     )
     held_out = clips.rows("validation")
     validation = take(features.array, rows=held_out, columns=columns)
@@ -149,3 +150,5 @@ def make_reproducible(seed: int) -> None:
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()
+        # A variance is a small difference of large sums: ten bits of mantissa would not do.
+        tensorflow.config.experimental.enable_tensor_float_32_execution(False)

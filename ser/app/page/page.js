@@ -4,8 +4,12 @@ import {Recorder} from "/page/recorder.js";
 const byId = (id) => document.getElementById(id);
 const seconds = (value) => `${Math.floor(value / 60)}:${(value % 60).toFixed(1).padStart(4, "0")}`;
 let recording = null; // the Blob that was answered last
+const MOST_KNOWN = 20; // recordings that a profile is made of, the last ones
 let known = []; // recordings of the voice, while the page is open
 let profile = null; // what the server made of them
+let lesson = 0; // so that an answer that comes late changes nothing
+let served = 0; // clips of the profile that the server was started with
+let unknown = "No voice known: a recording is measured against itself."; // said without a profile
 
 function element(tag, text, attributes = {}) {
   const made = Object.assign(document.createElement(tag), attributes);
@@ -42,7 +46,7 @@ function show(answer) {
     ? `Probability ${answer.probability.toFixed(2)}; next: ${answer.second} (${answer.second_probability.toFixed(2)}).`
     : `Not sure. The best has a probability of ${answer.probability.toFixed(2)}, ` +
       `the next, ${answer.second}, ${answer.second_probability.toFixed(2)}.` +
-      (profile ? "" : " It helps when the page knows your voice, see below.");
+      (profile || served ? "" : " It helps when the page knows your voice, see below.");
   byId("fusion").replaceChildren(...bars(answer.probabilities));
   byId("each").replaceChildren(...Object.entries(answer.networks).flatMap(([name, probabilities]) => {
     const group = element("div", "", {className: "bars"});
@@ -71,17 +75,17 @@ function stretch(window) {
   return item;
 }
 
-function form(blobs) {
+function form(blobs, path) {
   const parts = new FormData();
   for (const blob of blobs) parts.append("file", blob, blob.name ?? "recording");
-  if (profile) parts.append("profile", new Blob([JSON.stringify(profile)]), "profile");
+  if (profile && path !== "/calibrate") parts.append("profile", new Blob([JSON.stringify(profile)]), "profile");
   return parts;
 }
 
 async function send(path, blobs) {
   let response;
   try {
-    response = await fetch(path, {method: "POST", body: form(blobs)});
+    response = await fetch(path, {method: "POST", body: form(blobs, path)});
   } catch {
     throw new Error("The server does not answer. Is 'ser app' still running?");
   }
@@ -110,23 +114,28 @@ async function ask(blob) {
 }
 
 async function learn(blobs) {
+  const mine = ++lesson;
+  known = [...known, ...blobs].slice(-MOST_KNOWN);
   byId("heard").textContent = "Listening …";
   try {
-    const found = await (await send("/calibrate", [...known, ...blobs])).json();
-    known.push(...blobs);
+    const found = await (await send("/calibrate", known)).json();
+    if (mine !== lesson) return;
     profile = found.profile;
     const left = found.left_out.length ? `; left out: ${found.left_out.map((one) => one.error.message).join("; ")}` : "";
     byId("heard").textContent = `Your voice is known from ${found.clips} clip${found.clips > 1 ? "s" : ""}${left}.`;
     byId("unlearn").hidden = false;
     if (recording) ask(recording);
   } catch (error) {
+    if (mine !== lesson) return;
+    known = known.slice(0, -blobs.length);
     byId("heard").textContent = error.message;
   }
 }
 
 function unlearn() {
+  lesson += 1;
   [known, profile] = [[], null];
-  byId("heard").textContent = "No voice known: a recording is measured against itself.";
+  byId("heard").textContent = unknown;
   byId("unlearn").hidden = true;
   if (recording) ask(recording);
 }
@@ -147,6 +156,11 @@ async function describe() {
   const info = await (await fetch("/info")).json();
   byId("card").textContent = info.card;
   byId("limits").textContent = `up to ${info.limits.bytes / 1e6} MB and ${info.limits.seconds / 60} minutes`;
+  served = info.known_clips;
+  if (served) {
+    unknown = `The server knows a voice from ${served} clip${served > 1 ? "s" : ""}; your own recordings take its place.`;
+    byId("heard").textContent = unknown;
+  }
   if (info.caution) {
     byId("caution").textContent = `These networks were ${info.caution}.`;
     byId("caution").hidden = false;
