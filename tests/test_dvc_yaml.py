@@ -241,9 +241,9 @@ RERUNS = {
     "evaluate.bootstrap_samples": (500, SCORING),
     "evaluate.not_sure_below": (0.5, SCORING),
     "evaluate.seed": (1, SCORING),
-    "conditions.clips": (10, ["conditions"]),
-    "conditions.microphones": ("elsewhere", ["conditions"]),
-    "conditions.seed": (1, ["conditions"]),
+    "conditions.clips": (10, ["conditions", "report"]),
+    "conditions.microphones": ("elsewhere", ["conditions", "report"]),
+    "conditions.seed": (1, ["conditions", "report"]),
 }
 
 
