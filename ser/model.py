@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ser.answers.bundle import Bundle
 from ser.answers.card import card, caution
-from ser.answers.files import find_recordings, recognize_files, recognize_source
+from ser.answers.files import find_recordings, listen_source, recognize_files, recognize_source
 from ser.answers.formats import as_record
 from ser.answers.opening import open_bundle
 from ser.answers.profile import Profile, read_profile
 from ser.answers.recognizer import MOST_CLIPS, Recognition, Recognizer
-from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, open_recording
+from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 
@@ -169,9 +169,7 @@ class Model:
         heard: list[tuple[NDArray, NDArray]] = []
         for one in recordings:
             if isinstance(one, str | Path):
-                for path in find_recordings([str(one)]):
-                    with open_recording(path) as recording:
-                        heard.append(self._recognizer.listen(recording.blocks(), recording.sample_rate))
+                heard += [listen_source(self._recognizer, path) for path in find_recordings([str(one)])]
             else:
                 heard.append(self._recognizer.listen([as_samples(one)], _checked_rate(sample_rate)))
         if not heard:

@@ -85,22 +85,24 @@ def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, 
     InputError : none could be used
     """
 
-    def listen(path: str) -> Heard:
-        with open_recording(path) as recording:
-            return recognizer.listen(recording.blocks(), recording.sample_rate)
-
     def heard() -> Iterator[Heard | Outcome]:
         threads = os.cpu_count() or 1
         for start in range(0, len(paths), threads):  # a few at a time: what comes after enough is not read
             with ThreadPoolExecutor(threads) as pool:
                 own = paths[start : start + threads]
-                yield from pool.map(lambda path: heard_or_outcome(path, partial(listen, path)), own)
+                yield from pool.map(lambda path: heard_or_outcome(path, partial(listen_source, recognizer, path)), own)
 
     profile, failures = profile_from(recognizer, heard())
     if profile is None:
         first = f" {failures[0].file}: {failures[0].message}." if failures else ""
         raise InputError(f"None of {len(failures)} recordings can be calibrated with.{first}")
     return profile, failures
+
+
+def listen_source(recognizer: Recognizer, source: Source) -> Heard:
+    """What a profile is made of, from a path or a stream, which is read in blocks; raises as ``recognize_source``."""
+    with open_recording(source) as recording:
+        return recognizer.listen(recording.blocks(), recording.sample_rate)
 
 
 def recognize_source(recognizer: Recognizer, source: Source) -> Recognition:
