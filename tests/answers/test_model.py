@@ -1,0 +1,116 @@
+"""``import ser``: what a person does in a notebook."""
+
+import doctest
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import soundfile
+from helpers import sine
+
+import ser
+import ser.model
+
+
+@pytest.fixture(scope="module")
+def model() -> ser.Model:
+    return ser.load()
+
+
+@pytest.fixture(scope="module")
+def voice() -> np.ndarray:
+    """Two seconds of a tone with overtones, which is voiced."""
+    return sum(sine(220.0 * k, amplitude=0.3 / k, seconds=2) for k in (1, 2, 3, 4))
+
+
+def test_the_examples_of_the_documentation_hold():
+    for module in (ser, ser.model):
+        failed, tried = doctest.testmod(module)
+        assert (failed, tried > 0) == (0, True)
+
+
+def test_a_file_and_its_samples_give_one_answer(model, voice, tmp_path):
+    soundfile.write(tmp_path / "a.wav", voice, 16000, subtype="FLOAT")
+    answer = model.predict(voice, 16000)
+    assert model.predict(tmp_path / "a.wav") == model.predict(str(tmp_path / "a.wav")) == answer
+    assert answer.emotion == max(answer.probabilities, key=answer.probabilities.get)
+    assert answer.probability == answer.probabilities[answer.emotion]
+    assert set(answer.networks) == {"cnn1d", "cnn2d"}
+    assert answer.duration_seconds == 2.0
+    assert answer.timeline == []
+    assert f"<b>{answer.emotion}</b>" in answer._repr_html_()
+
+
+def test_arrays_as_people_have_them(model, voice):
+    expected = model.predict(voice, 16000).probabilities
+    integers = np.round(voice * 32768).astype(np.int16)
+    pandas = pytest.importorskip("pandas")
+    for given in (
+        voice.astype(np.float64),
+        voice[:, None],
+        voice[None],
+        np.stack([voice, voice]),
+        np.stack([voice, voice], axis=1),
+        pandas.Series(voice),
+        voice.tolist(),
+        voice[::-1][::-1],
+    ):
+        assert model.predict(given, 16000).probabilities == pytest.approx(expected, abs=1e-5)
+    unsigned = (integers.astype(np.int32) + 32768).astype(np.uint16)
+    for given in (integers, integers.astype(np.int32) * 65536, unsigned):
+        assert model.predict(given, 16000).probabilities == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("given", "rate", "message"),
+    [
+        (np.zeros((4, 4)), 16000, "which axis are the channels"),
+        (np.zeros((900, 900)), 16000, "which axis are the channels"),
+        (np.zeros((2, 3, 4)), 16000, "expected"),
+        (np.zeros(16000, complex), 16000, "complex"),
+        (np.array(["a"]), 16000, "expected floats or integers"),
+        (np.zeros(16000), None, "needs its sample rate"),
+        (np.zeros(16000), 3, "3 Hz"),
+        (np.zeros(16000), 16000, "silent"),
+        (np.full(16000, np.nan), 16000, "NaN"),
+        ("nowhere.wav", None, "no such file"),
+        ("nowhere.wav", 16000, "a file says its own"),
+    ],
+)
+def test_what_cannot_be_answered_says_why(model, given, rate, message):
+    with pytest.raises(ser.InputError, match=message):
+        model.predict(given, rate)
+
+
+def test_lists_threads_and_processes_give_the_same_answers(model, voice, tmp_path):
+    soundfile.write(tmp_path / "a.wav", voice, 16000, subtype="FLOAT")
+    answer = model.predict(voice, 16000)
+    assert model.predict([voice, voice[None]], 16000) == [answer, answer]
+    assert model.predict([tmp_path / "a.wav"]) == [answer]
+    with ThreadPoolExecutor(4) as pool:
+        assert set(map(repr, pool.map(lambda _: model.predict(voice, 16000), range(16)))) == {repr(answer)}
+    assert pickle.loads(pickle.dumps(model)).predict(voice, 16000) == answer
+
+
+def test_a_long_recording_has_a_timeline_without_gaps(model, voice):
+    recording = np.concatenate([voice, np.zeros(5 * 16000, np.float32), voice])
+    timeline = model.predict(recording, 16000).timeline
+    assert (timeline[0].start_seconds, timeline[-1].end_seconds) == (0.0, 9.0)
+    assert all(one.end_seconds == other.start_seconds for one, other in pairwise(timeline))
+    assert {stretch.reason for stretch in timeline if stretch.emotion is None} == {"silent"}
+
+
+def test_a_folder_is_a_table(model, voice, tmp_path):
+    soundfile.write(tmp_path / "a.wav", voice, 16000)
+    (tmp_path / "b.wav").write_bytes(b"no sound")
+    table = model.predict_folder(tmp_path)
+    assert table["emotion"].tolist()[0] == model.predict(tmp_path / "a.wav").emotion
+    assert "not a sound file" in table["error"].tolist()[1]
+
+
+def test_only_the_public_names_are_offered():
+    assert set(dir(ser)) == {"Answer", "InputError", "Model", "Profile", "Stretch", "load", "__version__"}
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = ser.nothing

@@ -1,0 +1,685 @@
+"""The page in a real browser where there is one, the HTTP interface with real clients, and attacks on both."""
+
+import http.client
+import io as streams
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import soundfile
+from helpers import CHROMIUM, free_port
+
+from ser import cli
+
+pytestmark = pytest.mark.server
+
+pytest.importorskip("fastapi")
+SECONDS_TO_START = 90
+SECRET = "a line that only its owner may read"
+
+
+@contextmanager
+def serving(*options: str, port: int | None = None, **environment: str) -> Iterator[tuple[int, subprocess.Popen]]:
+    """A server of the shipped networks on a free port, ended at the end."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "ser", "app", "--port", str(port), *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | environment
+    ) as server:
+        try:
+            wait_for(port, server)
+            yield port, server
+        finally:
+            server.kill()
+
+
+def wait_for(port: int, server: subprocess.Popen) -> None:
+    limit = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < limit:
+        assert server.poll() is None, server.stdout.read()
+        for host in ("127.0.0.1", "::1"):
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as client:
+                if client.connect_ex((host, port)) == 0:
+                    return
+        time.sleep(0.1)
+    pytest.fail(f"the page did not start in {SECONDS_TO_START} s")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[int, subprocess.Popen]]:
+    with serving() as (port, server):
+        yield port, server
+
+
+@pytest.fixture(scope="module")
+def address(running) -> str:
+    return f"http://127.0.0.1:{running[0]}"
+
+
+@pytest.fixture(scope="module")
+def voice(address) -> bytes:
+    """A synthetic voice as a WAV file."""
+    return urllib.request.urlopen(f"{address}/examples/anger.wav", timeout=60).read()
+
+
+def post(address: str, content, path: str = "/predict", **headers: str) -> tuple[int, dict | list]:
+    """Status and answer of the interface."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{address}{path}", content, named), timeout=120) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused)
+
+
+def form(files: list[tuple[str, bytes]], field: str = "file") -> tuple[bytes, str]:
+    """Body and content type of a form with files."""
+    parts = [
+        f'--edge\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode() + content
+        for name, content in files
+    ]
+    return b"\r\n".join([*parts, b"--edge--\r\n"]), "multipart/form-data; boundary=edge"
+
+
+def encoded(samples: np.ndarray, sample_rate: int, **how: str) -> bytes:
+    content = streams.BytesIO()
+    soundfile.write(content, samples, sample_rate, **({"format": "FLAC"} | how))
+    return content.getvalue()
+
+
+# Answers
+
+
+def test_the_interface_answers_as_the_command_does(address, voice, capsys, tmp_path):
+    (tmp_path / "voice.wav").write_bytes(voice)
+    status, answer = post(address, voice)
+    assert cli.main(["predict", "--json", str(tmp_path / "voice.wav")]) == 0
+    assert status == 200
+    assert answer | {"file": ""} == json.loads(capsys.readouterr().out) | {"file": ""}
+
+
+@pytest.mark.parametrize("field", ["file", "audio"])
+def test_a_form_is_answered_as_the_bytes_are(address, voice, field):
+    body, kind = form([("a voice.wav", voice)], field)
+    status, answer = post(address, body, Content_Type=kind)
+    assert (status, answer["file"]) == (200, "a voice.wav")
+    assert answer | {"file": ""} == post(address, voice)[1] | {"file": ""}
+
+
+def test_several_files_are_answered_in_their_order(address, voice):
+    body, kind = form([("a.wav", voice), ("b.wav", b"no sound"), ("c.wav", voice)])
+    status, answers = post(address, body, Content_Type=kind)
+    assert status == 200
+    assert [answer["file"] for answer in answers] == ["a.wav", "b.wav", "c.wav"]
+    assert answers[1]["error"]["kind"] == "unreadable"
+    assert answers[0] | {"file": ""} == answers[2] | {"file": ""}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_curl_sends_a_form_and_bytes(address, voice, tmp_path):
+    (tmp_path / "a.wav").write_bytes(voice)
+    for how in (["-F", f"file=@{tmp_path}/a.wav"], ["--data-binary", f"@{tmp_path}/a.wav"]):
+        done = subprocess.run(["curl", "-sS", *how, f"{address}/predict"], capture_output=True, check=True)
+        assert json.loads(done.stdout)["emotion"]
+
+
+def test_requests_sends_a_form(address, voice):
+    requests = pytest.importorskip("requests")
+    answer = requests.post(f"{address}/predict", files={"file": ("a.wav", voice)}, timeout=60)
+    assert answer.json()["file"] == "a.wav"
+
+
+def test_health_info_and_documentation_are_served_from_here(address):
+    assert json.load(urllib.request.urlopen(f"{address}/health")) == {"status": "ok"}
+    info = json.load(urllib.request.urlopen(f"{address}/info"))
+    assert "CREMA-D" in info["card"]
+    described = json.load(urllib.request.urlopen(f"{address}/openapi.json"))
+    assert {"/predict", "/explain", "/info", "/health"} <= set(described["paths"])
+    assert "multipart/form-data" in described["paths"]["/predict"]["post"]["requestBody"]["content"]
+    page = urllib.request.urlopen(f"{address}/docs").read().decode()
+    assert "://" not in page.replace(address, "")
+
+
+def test_explain_gives_a_picture(address, voice):
+    with urllib.request.urlopen(urllib.request.Request(f"{address}/explain", voice), timeout=60) as answer:
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.read(4) == b"\x89PNG"
+
+
+def with_profile(voice: bytes, profile: bytes) -> tuple[bytes, str]:
+    """A form with a recording and a profile."""
+    recording, kind = form([("a.wav", voice)])
+    known, _ = form([("me.profile", profile)], field="profile")
+    return recording.removesuffix(b"--edge--\r\n") + known, kind
+
+
+def test_a_voice_is_calibrated_and_known_in_the_next_answer(address, voice, tmp_path, capsys):
+    """The interface's profile is the command's, and so is the answer with it."""
+    samples, rate = soundfile.read(streams.BytesIO(voice))
+    (tmp_path / "mine").mkdir()
+    others = [encoded(samples[start : start + 16000], rate) for start in (0, 8000, 12000)]
+    for number, content in enumerate(others):
+        (tmp_path / "mine" / f"{number}.flac").write_bytes(content)
+    content, kind = form([(f"{number}.flac", other) for number, other in enumerate(others)] + [("x.wav", b"none")])
+    status, found = post(address, content, "/calibrate", Content_Type=kind)
+    assert (status, found["clips"]) == (200, 3)
+    assert [failure["file"] for failure in found["left_out"]] == ["x.wav"]
+    assert cli.main(["calibrate", str(tmp_path / "mine"), "-o", str(tmp_path / "me.profile")]) == 0
+    assert json.loads((tmp_path / "me.profile").read_text()) == found["profile"]
+    (tmp_path / "voice.wav").write_bytes(voice)
+    capsys.readouterr()
+    command = ["predict", "--json", "--profile", str(tmp_path / "me.profile"), str(tmp_path / "voice.wav")]
+    assert cli.main(command) == 0
+    expected = json.loads(capsys.readouterr().out)
+    content, kind = with_profile(voice, json.dumps(found["profile"]).encode())
+    status, answer = post(address, content, Content_Type=kind)
+    assert status == 200
+    assert answer["probabilities"] == expected["probabilities"]
+    assert answer["probabilities"] != post(address, voice)[1]["probabilities"]
+
+
+@pytest.mark.parametrize("profile", [b"", b"{}", b"[" * 50_000, b"\xff", b" " * 3_000_000])
+def test_a_profile_that_is_none_is_refused(address, voice, profile):
+    content, kind = with_profile(voice, profile)
+    status, answer = post(address, content, Content_Type=kind)
+    assert status == 415
+    assert "profile" in answer["error"]["message"]
+
+
+def test_a_profile_is_one_file(address, voice):
+    recording, kind = form([("a.wav", voice)])
+    text = b'--edge\r\nContent-Disposition: form-data; name="profile"\r\n\r\n{}\r\n--edge--\r\n'
+    content = recording.removesuffix(b"--edge--\r\n") + text
+    assert "send it as profile=@" in post(address, content, Content_Type=kind)[1]["error"]["message"]
+    several, _ = form([("a", b"{}"), ("b", b"{}")], field="profile")
+    content = recording.removesuffix(b"--edge--\r\n") + several
+    assert "several profiles" in post(address, content, Content_Type=kind)[1]["error"]["message"]
+
+
+def test_what_cannot_be_calibrated_with_is_refused(address):
+    status, answer = post(address, b"no sound", "/calibrate")
+    assert (status, answer["error"]["kind"]) == (415, "unreadable")
+    status, answer = post(address, encoded(np.zeros(16000), 16000), "/calibrate")
+    assert (status, answer["error"]["kind"]) == (422, "silent")
+
+
+def test_the_interface_refuses_with_kind_and_status(address):
+    given = {
+        (415, "unreadable"): b"not a sound",
+        (422, "short"): encoded(np.full(1000, 0.1), 16000),
+        (422, "silent"): encoded(np.zeros(32000), 16000),
+        (413, "large"): encoded(np.zeros(601 * 8000), 8000),
+    }
+    for (status, kind), content in given.items():
+        found, answer = post(address, content)
+        assert (found, answer["error"]["kind"]) == (status, kind)
+        assert answer["error"]["message"]
+    assert post(address, b"")[1]["error"]["message"] == "empty: not a byte was received"
+
+
+# Nobody reads what is not theirs
+
+
+@pytest.fixture
+def secret(tmp_path):
+    (tmp_path / "secret.txt").write_text(SECRET)
+    return tmp_path / "secret.txt"
+
+
+def spellings(path: str) -> list[str]:
+    outside = ["/etc/passwd", "/dev/zero", "file:///etc/passwd", "http://127.0.0.1:1/x", "//127.0.0.1:1/x"]
+    return [path, f"/..{path}", f"file://{path}", "../" * 12 + path.lstrip("/"), *outside]
+
+
+def test_no_route_opens_a_file_that_was_not_uploaded(address, secret):
+    """Whatever names a file, in a path, a query, JSON, a form field or a file's name, its content never comes back."""
+    routes = [route for route in json.load(urllib.request.urlopen(f"{address}/openapi.json"))["paths"]]
+    old = ["/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/run/answer", "/gradio_api/call/answer"]
+    for name in spellings(str(secret)):
+        payload = {"path": name, "meta": {"_type": "gradio.FileData"}, "file": name, "url": name}
+        for body, kind in (
+            (json.dumps({"data": [payload], **payload}).encode(), "application/json"),
+            (f"file={name}&path={name}".encode(), "application/x-www-form-urlencoded"),
+            form([(name, b"no sound")]),
+            (
+                f'--edge\r\nContent-Disposition: form-data; name="file"\r\n\r\n{name}\r\n--edge--\r\n'.encode(),
+                form([])[1],
+            ),
+        ):
+            for route in [*routes, *old]:
+                status, answer = post(address, body, route, Content_Type=kind)
+                assert status >= 400
+                assert SECRET not in json.dumps(answer)
+                assert "root:" not in json.dumps(answer)
+    connection = http.client.HTTPConnection(address.removeprefix("http://"))
+    for name in spellings(str(secret)):
+        for prefix in ("/page/", "/examples/", "/static-offline-docs/", "/", "/gradio_api/file=", "/file=", "/proxy="):
+            for spelt in (name, name.replace("/", "%2f"), name.replace("..", "%2e%2e")):
+                connection.request("GET", prefix + spelt)
+                answer = connection.getresponse()
+                body = answer.read()
+                assert answer.status in (400, 404), prefix + spelt
+                assert SECRET.encode() not in body
+
+
+PLAYLISTS = {
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{name}\n#EXT-X-ENDLIST\n",
+    "concat": "ffconcat version 1.0\nfile '{name}'\n",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    "dash": "<MPD><Period><AdaptationSet><Representation><BaseURL>{name}</BaseURL></Representation></AdaptationSet>"
+    "</Period></MPD>",
+}
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_playlist_opens_neither_a_file_nor_an_address(address, voice, kind, tmp_path):
+    (tmp_path / "voice.wav").write_bytes(voice)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
+        for name in (str(tmp_path / "voice.wav"), f"http://127.0.0.1:{listener.getsockname()[1]}/voice.wav"):
+            status, answer = post(address, PLAYLISTS[kind].format(name=name).encode())
+            assert (status, answer["error"]["kind"]) == (415, "unreadable")
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil", "10.0.0.1", ""),
+        *("evil.com@127.0.0.1", "127.0.0.1:80:evil.com", "localhost/evil", "localhost..", "[::1", "[::1]evil"),
+    ],
+)
+def test_a_foreign_host_is_refused(address, voice, host):
+    for method, path in (("GET", "/"), ("GET", "/health"), ("POST", "/predict")):
+        connection = http.client.HTTPConnection(address.removeprefix("http://"))
+        connection.putrequest(method, path, skip_host=True)
+        connection.putheader("Host", host)
+        connection.putheader("Content-Length", str(len(voice) if method == "POST" else 0))
+        connection.endheaders(voice if method == "POST" else None)
+        assert connection.getresponse().status in (400, 421)
+
+
+def test_requests_of_other_pages_are_refused(address, voice):
+    port = address.rsplit(":", 1)[1]
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": f"http://localhost:{port}"},
+        {"Origin": "http://127.0.0.1"},
+        {"Origin": "http://["},
+        {"Origin": f"file://127.0.0.1:{port}"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        assert post(address, voice, **{name.replace("-", "_"): value for name, value in headers.items()})[0] == 403
+    assert post(address, voice, Origin=address, Sec_Fetch_Site="same-origin")[0] == 200
+
+
+def test_no_page_may_frame_this_one_or_read_its_answers(address):
+    headers = urllib.request.urlopen(address).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["access-control-allow-origin"] is None
+
+
+def test_other_than_loopback_asks_for_a_token(voice):
+    with serving("--host", "0.0.0.0") as (port, server):
+        printed = server.stdout.readline()
+        token = printed.split("token=")[1].split(" ")[0]
+        address = f"http://127.0.0.1:{port}"
+        assert post(address, voice)[0] == 401
+        assert post(address, voice, Authorization="Bearer wrong")[0] == 401
+        assert post(address, voice, Authorization=f"Bearer {token}")[0] == 200
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address)
+        entered = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        assert b"<title>" in entered.open(f"{address}/?token={token}").read()
+        assert b"<title>" in entered.open(address).read()
+        assert json.load(urllib.request.urlopen(f"{address}/health")) == {"status": "ok"}
+
+
+def test_a_token_can_be_given_on_loopback_too(voice):
+    with serving("--token", "correct-horse") as (port, _):
+        assert post(f"http://127.0.0.1:{port}", voice)[0] == 401
+        assert post(f"http://127.0.0.1:{port}", voice, Authorization="Bearer correct-horse")[0] == 200
+
+
+def test_cookies_of_other_servers_do_not_lock_a_browser_out(voice):
+    with serving("--token", "correct-horse") as (port, _):
+        for other in ('prefs={"x":1}', "foo[bar]=1", 'theme="x', "a=b=c"):
+            status, _ = post(f"http://127.0.0.1:{port}", voice, Cookie=f"{other}; ser_token=correct-horse")
+            assert status == 200
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "nosuch"])
+def test_a_form_in_an_impossible_character_set_is_refused(address, charset):
+    body, kind = form([("a.wav", b"x")])
+    status, answer = post(address, body, Content_Type=f"{kind}; charset={charset}")
+    assert status == 415
+    assert answer["error"]["kind"] == "unreadable"
+
+
+def test_a_damaged_header_is_answered_in_the_shape_of_all_errors(address):
+    port = int(address.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+        head, body = client.recv(10_000).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert json.loads(body)["error"]["kind"] == "unreadable"
+
+
+# Nobody takes what is everybody's
+
+
+def test_unfinished_forms_of_many_parts_stay_small():
+    """Each part below the size from which a file takes it: together they must not fill the memory."""
+    with serving() as (port, server):
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(10)]
+        part = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(990_000) + b"\r\n"
+        for client in clients:
+            head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 49999999\r\n"
+            client.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=edge\r\n\r\n" + 40 * part)
+        time.sleep(1)
+        assert peak_megabytes(server) < 400
+        for client in clients:
+            client.close()
+
+
+def test_an_upload_beyond_the_limit_is_refused(address):
+    status, answer = post(address, bytes(50_000_001))
+    assert (status, answer["error"]["kind"]) == (413, "large")
+
+
+def test_a_chunked_upload_beyond_the_limit_is_refused_and_not_reset(address):
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
+    chunks = (bytes(1_000_000) for _ in range(80))
+    connection.request("POST", "/predict", chunks, {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.load(answer)["error"]["kind"] == "large"
+
+
+def bombs() -> dict[str, bytes]:
+    """Small uploads that announce, or unpack to, far more than they are."""
+    vorbis = bytearray(encoded(0.1 * np.random.default_rng(0).standard_normal(48000 * 5), 48000, format="OGG"))
+    rate = vorbis.index((48000).to_bytes(4, "little"))
+    patched = {}
+    for hertz in (1, 500, 384_000, 700_000, 2**31 - 1):
+        vorbis[rate : rate + 4] = hertz.to_bytes(4, "little")
+        patched[f"ogg at {hertz} Hz"] = with_checksums(bytes(vorbis))
+    wide = streams.BytesIO()
+    with soundfile.SoundFile(wide, "w", 48000, 2, format="WAV", subtype="IMA_ADPCM") as file:
+        for _ in range(600):
+            file.write(np.zeros((48000 * 2, 2), np.float32))
+    hours = streams.BytesIO()
+    with soundfile.SoundFile(hours, "w", 8000, 1, format="FLAC") as file:
+        for _ in range(36):
+            file.write(np.zeros(8000 * 1000, np.int16))
+    return patched | {"adpcm": wide.getvalue()[:49_000_000], "ten hours": hours.getvalue()}
+
+
+def with_checksums(ogg: bytes) -> bytes:
+    """Ogg pages with their checksums right again."""
+    table = []
+    for value in range(256):
+        register = value << 24
+        for _ in range(8):
+            register = (register << 1) ^ (0x04C11DB7 if register & 0x80000000 else 0)
+        table.append(register & 0xFFFFFFFF)
+    pages, position = bytearray(ogg), 0
+    while position < len(pages):
+        segments = pages[position + 26]
+        size = 27 + segments + sum(pages[position + 27 : position + 27 + segments])
+        pages[position + 22 : position + 26] = bytes(4)
+        register = 0
+        for byte in pages[position : position + size]:
+            register = ((register << 8) & 0xFFFFFFFF) ^ table[(register >> 24) ^ byte]
+        pages[position + 22 : position + 26] = register.to_bytes(4, "little")
+        position += size
+    return bytes(pages)
+
+
+def test_bombs_are_refused_or_answered_in_little_memory(voice):
+    """Each four at once; the peak of the whole server stays below 1 GB."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with serving() as (port, server), ThreadPoolExecutor(4) as pool:
+        for name, content in bombs().items():
+            answers = list(pool.map(lambda body: post(f"http://127.0.0.1:{port}", body), [content] * 4))
+            assert all(status in (200, 413, 415, 422) for status, _ in answers), (name, answers)
+        assert post(f"http://127.0.0.1:{port}", voice)[0] == 200
+        assert peak_megabytes(server) < 1000
+
+
+def test_a_soak_of_twenty_seconds_is_withstood():
+    """Clients, bad uploads, bombs and stalled connections at once; ``make soak`` does it for five minutes."""
+    from benchmarks.soak import soak
+
+    found = soak(20)
+    wrong = {
+        answer: count
+        for answer, count in found["answers"].items()
+        if not answer.endswith(("voice: 200", "413", "415", "422"))
+        or (answer.startswith("voice") and "200" not in answer)
+    }
+    assert wrong == {}
+    assert found["answers_per_second"] > 1
+    assert found["peak_megabytes"] < 1000
+
+
+def peak_megabytes(server: subprocess.Popen) -> float:
+    """The most memory that the process has held, where the system tells."""
+    status = Path(f"/proc/{server.pid}/status")
+    return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1000 if status.exists() else 0.0
+
+
+def test_stalled_connections_are_given_up(running, address, voice):
+    port, server = running
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+    for number, client in enumerate(clients):
+        client.sendall([b"", b"GET / HTTP/1.1\r\nHost: 127", b"POST /predict HTTP/1.1\r\n"][number % 3])
+    assert post(address, voice)[0] == 200
+    until = time.monotonic() + 30
+    while time.monotonic() < until and connections(server) > 2:
+        time.sleep(0.5)
+    assert connections(server) <= 2
+    for client in clients:
+        client.close()
+
+
+def connections(server: subprocess.Popen) -> int:
+    return sum(connection.status == "ESTABLISHED" for connection in psutil.Process(server.pid).net_connections())
+
+
+def test_broken_off_uploads_are_one_line_each():
+    with serving() as (port, server):
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 999999\r\n\r\n"
+                client.sendall(head.encode() + bytes(100_000))
+        time.sleep(1)
+        server.send_signal(signal.SIGINT)
+        printed = server.communicate(timeout=10)[0]
+    assert "Traceback" not in printed
+    assert len(printed.splitlines()) <= 22  # the address, the uploads, and that it was interrupted
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_ends_at_once_whatever_is_open(ending, voice):
+    with serving() as (port, server):
+        stalled = socket.create_connection(("127.0.0.1", port))
+        stalled.sendall(f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 99999\r\n\r\n".encode())
+        silent = socket.create_connection(("127.0.0.1", port))
+        working = socket.create_connection(("127.0.0.1", port))
+        long = encoded(np.tile(np.random.default_rng(0).standard_normal(48000) * 0.1, 590), 48000)
+        head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {len(long)}\r\n\r\n"
+        working.sendall(head.encode() + long[:40_000_000])
+        time.sleep(1.5)
+        start = time.monotonic()
+        server.send_signal(ending)
+        server.wait(timeout=10)
+        assert time.monotonic() - start < 3
+        for client in (stalled, silent, working):
+            client.close()
+
+
+def test_nothing_is_left_on_the_disk_even_after_a_kill(tmp_path, voice):
+    """Uploads have no name: what the process held ends with it."""
+    with serving(TMPDIR=str(tmp_path)) as (port, server):
+        body, kind = form([("a.wav", voice + bytes(5_000_000))])
+        assert post(f"http://127.0.0.1:{port}", body, Content_Type=kind)[0] in (200, 415)
+        assert list(tmp_path.iterdir()) == []
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 9999999\r\n\r\n"
+            client.sendall(head.encode() + bytes(3_000_000))
+            time.sleep(0.5)
+            server.kill()
+            server.wait()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
+def test_a_server_that_answers_opens_no_connection_and_leaves_nothing_at_home(tmp_path, voice):
+    calls = tmp_path / "calls"
+    (tmp_path / "home").mkdir()
+    port = free_port()
+    traced = ["strace", "-f", "-qq", "-e", "trace=connect", "-o", str(calls), sys.executable, "-m", "ser", "app"]
+    environment = os.environ | {"HOME": str(tmp_path / "home"), "MPLCONFIGDIR": str(tmp_path / "mpl")}
+    with subprocess.Popen(
+        [*traced, "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as server:
+        try:
+            wait_for(port, server)
+            assert post(f"http://127.0.0.1:{port}", voice)[0] == 200
+            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/docs").status == 200
+        finally:
+            for child in psutil.Process(server.pid).children():
+                child.terminate()
+            server.wait(timeout=10)
+    assert "AF_INET" not in calls.read_text()
+    assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
+
+
+# Listening
+
+
+def test_a_port_that_is_taken_or_none_is_said(address, capsys):
+    taken = address.rsplit(":", 1)[1]
+    assert cli.main(["app", "--port", taken]) == 1
+    assert f"port {taken}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["app", "--port", "99999"])
+
+
+def test_the_page_listens_on_this_machine_only_by_default():
+    assert cli.build_parser().parse_args(["app"]).host == "127.0.0.1"
+
+
+def test_ipv6_is_served(voice):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with serving("--host", "::1") as (port, server):
+        assert post(f"http://[::1]:{port}", voice)[0] == 200
+        assert f"http://[::1]:{port}/" in server.stdout.readline()
+
+
+# The page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
+@pytest.mark.parametrize("width_pixels", [1280, 390])
+def test_a_browser_uploads_and_sees_the_answer_and_asks_nobody_else(address, voice, capsys, width_pixels, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    long = tmp_path / "long.wav"
+    samples, rate = soundfile.read(streams.BytesIO(voice))
+    soundfile.write(long, np.tile(samples, 5), rate)
+    assert cli.main(["predict", "--json", str(long)]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width_pixels, "height": 1000})
+        addresses: list[str] = []
+        said: list[str] = []
+        page.on("response", lambda response: addresses.append(response.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(address)
+        page.set_input_files("#file", long)
+        page.wait_for_selector("#answer[aria-busy=false] .bars span", timeout=30000)
+        assert page.inner_text("#headline") == expected["emotion"]
+        assert page.locator("#timeline li").count() == len(expected["timeline"])
+        page.click("#explain")
+        page.wait_for_selector("#picture:not([hidden])", timeout=60000)
+        page.set_input_files("#file", {"name": "x.wav", "mimeType": "audio/wav", "buffer": b"no sound"})
+        page.wait_for_selector("#error:not([hidden])", timeout=30000)
+        assert "not a sound file" in page.inner_text("#error")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width_pixels
+        browser.close()
+    assert all(url.startswith((address, "data:", "blob:")) for url in addresses)
+    assert not [line for line in said if "Content Security" in line]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
+def test_a_browser_records_and_answers(address, voice, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    (tmp_path / "voice.wav").write_bytes(voice)
+    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    sound = f"--use-file-for-fake-audio-capture={tmp_path / 'voice.wav'}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *fake, sound])
+        page = browser.new_context(permissions=["microphone"]).new_page()
+        page.goto(address)
+        page.click("#record")
+        until = time.monotonic() + 20
+        while page.inner_text("#clock") < "0:02" and time.monotonic() < until:
+            page.wait_for_timeout(100)
+        page.click("#record")
+        page.wait_for_selector("#answer[aria-busy=false] .bars span", timeout=30000)
+        browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
+def test_a_browser_learns_a_voice_and_forgets_it(address, voice, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    (tmp_path / "voice.wav").write_bytes(voice)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(address)
+
+        def bars() -> str:
+            page.wait_for_selector("#answer[aria-busy=false] .bars span", timeout=30000)
+            return page.inner_text("#fusion")
+
+        page.set_input_files("#file", tmp_path / "voice.wav")
+        plain = bars()
+        page.set_input_files("#known", [tmp_path / "voice.wav", tmp_path / "voice.wav"])
+        page.locator("#heard", has_text="2 clips").wait_for(timeout=30000)
+        page.wait_for_timeout(1000)
+        known = bars()
+        page.click("#unlearn")
+        page.wait_for_timeout(1000)
+        again = bars()
+        assert page.is_hidden("#unlearn")
+        page.screenshot(path=tmp_path / "page.png", full_page=True)
+        browser.close()
+    assert known != plain
+    assert again == plain

@@ -1,0 +1,183 @@
+"""Other corpora: what their names say, training on them, scoring a bundle on them."""
+
+import csv
+import json
+
+import pytest
+import soundfile
+from helpers import set_params
+
+from ser import artifacts, cli
+from ser.answers.evaluation import heard_before
+from ser.answers.opening import open_bundle
+from ser.audio.reading import read_audio
+from ser.corpus.clips import OtherEmotion
+from ser.corpus.emodb import parse_emodb
+from ser.corpus.ravdess import parse_ravdess
+from ser.corpus.table import table_parser
+from ser.corpus.tess import parse_tess
+from ser.errors import InputError
+from stages.split import refuse_if_too_many
+
+
+@pytest.mark.parametrize(
+    ("parse", "path", "actor", "emotion", "sex"),
+    [
+        (parse_ravdess, "Actor_12/03-01-06-01-02-01-12.wav", 12, "fear", "female"),
+        (parse_ravdess, "03-02-05-02-01-02-07.wav", 7, "anger", "male"),
+        (parse_tess, "OAF_angry/OAF_back_angry.wav", 1, "anger", "female"),
+        (parse_tess, "YAF_date_neutral.wav", 2, "neutral", "female"),
+        (parse_tess, "OA_bite_neutral.wav", 1, "neutral", "female"),
+        (parse_emodb, "wav/03a01Wa.wav", 3, "anger", "male"),
+        (parse_emodb, "16b10Td.wav", 16, "sadness", "female"),
+    ],
+)
+def test_names_say_speaker_emotion_and_sex(parse, path, actor, emotion, sex):
+    found = parse(path)
+    assert (found.name.actor, found.name.emotion, found.sex) == (actor, emotion, sex)
+
+
+@pytest.mark.parametrize(
+    ("parse", "path", "label"),
+    [
+        (parse_ravdess, "03-01-02-01-02-01-12.wav", "calm"),
+        (parse_ravdess, "03-01-08-01-02-01-12.wav", "surprised"),
+        (parse_tess, "OAF_back_ps.wav", "ps"),
+        (parse_emodb, "03a01Lc.wav", "boredom"),
+    ],
+)
+def test_other_emotions_are_named(parse, path, label):
+    with pytest.raises(OtherEmotion, match=f"emotion '{label}' is none of"):
+        parse(path)
+
+
+@pytest.mark.parametrize(
+    ("parse", "path"),
+    [
+        (parse_ravdess, "03-01-06.wav"),
+        (parse_ravdess, "03-01-09-01-01-01-01.wav"),
+        (parse_tess, "OAF_angry.wav"),
+        (parse_tess, "XYZ_back_angry.wav"),
+        (parse_emodb, "3a01Wa.wav"),
+    ],
+)
+def test_names_of_another_kind_are_refused(parse, path):
+    with pytest.raises(InputError, match=r"is not|expected 01 to"):
+        parse(path)
+
+
+def test_a_table_numbers_its_speakers_and_refuses_what_it_cannot_read():
+    rows = [{"path": "b.wav", "speaker": "zoe", "emotion": "Joy"}, {"path": "a.wav", "speaker": "al", "emotion": "sad"}]
+    parse = table_parser(rows)
+    assert (parse("b.wav").name.actor, parse("b.wav").name.emotion) == (2, "happiness")
+    assert (parse("a.wav").name.actor, parse("a.wav").name.emotion) == (1, "sadness")
+    with pytest.raises(InputError, match="not listed"):
+        parse("c.wav")
+    with pytest.raises(InputError, match="column emotion and speaker"):
+        table_parser([{"path": "a.wav"}])
+    with pytest.raises(InputError, match="1 paths are listed twice"):
+        table_parser([rows[0], rows[0]])
+    with pytest.raises(InputError, match="1 paths are listed twice"):
+        table_parser([rows[0], rows[0] | {"path": "./b.wav"}])
+    with pytest.raises(InputError, match="line 3 has fewer cells"):
+        table_parser([rows[0], {"path": "a.wav", "speaker": "al", "emotion": None}])
+
+
+def as_ravdess(project, folder) -> int:
+    """Write the demo corpus of a project under RAVDESS's names, and two clips of other emotions."""
+    numbers = {"NEU": 1, "HAP": 3, "SAD": 4, "ANG": 5, "FEA": 6, "DIS": 7}
+    clips = sorted((project.folder / "data" / "demo" / "AudioWAV").glob("*.wav"))
+    for repetition, path in enumerate(clips):
+        actor, _, code, _ = path.stem.split("_")
+        write_ravdess(folder, read_audio(path)[0], numbers[code], repetition, int(actor) - 1000)
+    for number in (2, 8):
+        write_ravdess(folder, read_audio(clips[0])[0], number, 99, 1)
+    return len(clips)
+
+
+def write_ravdess(folder, samples, emotion: int, repetition: int, actor: int) -> None:
+    name = f"03-01-{emotion:02d}-01-{repetition // 100:02d}-{repetition % 100:02d}-{actor:02d}.wav"
+    path = folder / f"Actor_{actor:02d}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, 16000)
+
+
+def test_another_emotion_is_no_fault_of_the_corpus():
+    calm = {"file": "calm.wav", "reason": "left out: emotion 'calm' is none of the six"}
+    broken = {"file": "broken.wav", "reason": "an empty file"}
+    refuse_if_too_many([calm, broken], 4, max_fraction=0.34)
+    with pytest.raises(InputError, match=r"^1 of 3 clips were rejected.* the first: broken\.wav: an empty file"):
+        refuse_if_too_many([calm, broken], 4, max_fraction=0.3)
+    with pytest.raises(InputError, match="Every clip carries another emotion"):
+        refuse_if_too_many([calm, calm], 2, max_fraction=1.0)
+
+
+def test_speakers_whom_the_networks_have_heard_are_counted():
+    about = open_bundle(None).about
+    trains, validates, tests = 1001, 1049, 1048  # under the division of the package's networks
+    assert heard_before(about, "somewhere", "crema-d", {trains, validates, tests}) == 2
+    assert heard_before(about, "somewhere", "emodb", {trains}) == 0
+    assert heard_before(about, "somewhere", "table", {trains}) is None
+    assert heard_before(about, "data/demo", "crema-d", {trains}) == 0
+    drawn = about["params"] | {"split": about["params"]["split"] | {"protocol": "speaker"}}
+    assert heard_before(about | {"params": drawn}, "somewhere", "crema-d", {trains}) is None
+
+
+@pytest.mark.pipeline
+def test_the_pipeline_indexes_another_corpus(copied):
+    folder = copied.folder / "data" / "ravdess"
+    clips = as_ravdess(copied, folder)
+    set_params(copied.folder, {"corpus.dir": "data/ravdess", "corpus.format": "ravdess"})
+    for stage in ("split", "preprocess"):
+        done = copied.stage(stage)
+        assert done.returncode == 0, done.stderr
+    index = artifacts.read_parquet(copied.folder / "data" / "clips.parquet")
+    with open(copied.folder / "data" / "rejected.csv", encoding="utf-8") as file:
+        reasons = [row["reason"] for row in csv.DictReader(file)]
+    assert len(index) == clips
+    assert set(index["sex"]) == {"male", "female"}
+    assert sorted(reason.split("'")[1] for reason in reasons) == ["calm", "surprised"]
+    assert len(artifacts.open_array(copied.folder / "data" / "signals.npy")) == clips
+
+
+@pytest.mark.pipeline
+def test_a_bundle_is_scored_on_another_corpus(finished, tmp_path, capsys):
+    """The same sounds under other names: the score is that of the pipeline's own clips."""
+    clips = as_ravdess(finished, tmp_path)
+    (tmp_path / "notes.wav").touch()
+    model = str(finished.folder / "models" / "bundle.zip")
+    assert cli.main(["evaluate", str(tmp_path), "--format", "ravdess", "--model", model, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["clips"], found["actors"]) == (clips, 6)
+    assert found["left_out"] == {"calm": 1, "surprised": 1}
+    assert found["not_answered"] == {"misnamed": 1}
+    assert found["heard_before"] == 0
+    demo = str(finished.folder / "data" / "demo")
+    assert cli.main(["evaluate", demo, "--model", model, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(found["accuracy"], abs=0.03)
+    assert cli.main(["evaluate", demo, "--model", model]) == 0
+    printed = capsys.readouterr().out
+    assert "6 speakers, some of whom the networks may have been trained on" in printed
+    assert "95 % over speakers" in printed
+
+
+@pytest.mark.pipeline
+def test_a_folder_without_clips_of_the_format_is_an_error(finished, capsys):
+    model = str(finished.folder / "models" / "bundle.zip")
+    assert cli.main(["evaluate", str(finished.folder / "data"), "--format", "tess", "--model", model]) == 1
+    assert "holds no clip to score as tess" in capsys.readouterr().err
+    audio = str(finished.folder / "data" / "demo" / "AudioWAV")
+    assert cli.main(["evaluate", audio, "--model", model]) == 1
+    assert "Give the folder that holds AudioWAV." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no such file"), ("path,speaker,emotion\na.wav,A\n", "line 2 has fewer cells")]
+)
+def test_a_table_that_cannot_be_used_is_an_error(tmp_path, capsys, content, message):
+    if content:
+        (tmp_path / "clips.csv").write_text(content)
+    assert cli.main(["evaluate", str(tmp_path), "--format", "table"]) == 1
+    assert message in capsys.readouterr().err
+    assert cli.main(["evaluate", str(tmp_path / "missing")]) == 1
+    assert "no such folder" in capsys.readouterr().err

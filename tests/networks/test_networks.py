@@ -1,0 +1,195 @@
+"""The two networks and the layers that they share."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import tiny_params
+
+from ser.features.columns import column_rows
+from ser.features.relative import clip_sums, scales_of
+from ser.networks.cnn1d import NETWORK as CNN1D
+from ser.networks.cnn2d import NETWORK as CNN2D
+from ser.networks.layers import (
+    AttentiveStatisticsPooling,
+    FrameSums,
+    ReferenceNormalization,
+    RelativeFeatures,
+    SpecAugment,
+    squeeze_excite,
+)
+from ser.networks.speaker import SpeakerNetwork, build_network
+from ser.training.fit import answer_with, count_multiplications
+
+pytestmark = pytest.mark.network
+
+
+MELS = column_rows(["log_mel"], n_mels=20)
+WITH_PITCH = column_rows(["log_mel", "energy", "zero_crossing_rate", "pitch"], n_mels=20)
+NETWORKS = [(CNN1D, WITH_PITCH), (CNN2D, MELS)]
+
+
+def built(network, table: list[dict], frames: int = 50, **changes) -> SpeakerNetwork:
+    keras.utils.set_random_seed(0)
+    return build_network(network, tiny_params(changes), frames, table)
+
+
+def speech(rng: np.random.Generator, table: list[dict], clips: int = 3, frames: int = 50) -> np.ndarray:
+    """Clips in which every second frame is loud, and the last ten are padding."""
+    features = rng.uniform(60, 80, (clips, frames, len(table)))
+    features[:, ::2] -= 30
+    for column, row in enumerate(table):
+        if row["family"] in ("zero_crossing_rate", "pitch"):
+            features[..., column] = rng.uniform(0.2, 1, (clips, frames))
+    features[:, -10:] = 0
+    return features.astype(np.float32)
+
+
+def none(model: keras.Model, clips: int) -> np.ndarray:
+    return np.zeros((clips, model.input_shape[1][1]), np.float32)
+
+
+@pytest.mark.parametrize(("network", "table"), NETWORKS)
+@pytest.mark.parametrize("level", [False, True])
+def test_networks_map_clips_to_logits_and_sums(network, table, level, rng):
+    model = built(network, table, **{"training.level": level}).answering
+    logits, said = map(np.asarray, model([speech(rng, table), none(model, 3)]))
+    assert logits.shape == (3, 6)
+    assert said.shape == none(model, 3).shape
+    assert np.isfinite(logits).all()
+    assert count_multiplications(model) > 10000
+
+
+@pytest.mark.parametrize(("network", "table"), NETWORKS)
+@pytest.mark.parametrize("frames", [7, 50])
+def test_networks_take_clips_of_padding_only(network, table, frames):
+    model = built(network, table, frames).answering
+    for output in model([np.zeros((1, frames, len(table)), np.float32), none(model, 1)]):
+        assert np.isfinite(np.asarray(output)).all()
+
+
+@pytest.mark.parametrize(("network", "table"), NETWORKS)
+def test_a_microphone_changes_nothing_and_a_level_only_where_it_is_asked_for(network, table, rng):
+    """A gain, and a gain of each band's own, are taken out; with ``level`` the network hears the first."""
+    features, is_level = speech(rng, table), np.array([row["family"] in ("log_mel", "energy") for row in table])
+    sound = (features != 0).any(axis=2, keepdims=True)
+    plain, hearing = built(network, table).answering, built(network, table, **{"training.level": True}).answering
+    louder = features + 12.0 * is_level * sound
+    coloured = features + np.linspace(-2, 2, len(table)).astype(np.float32) * is_level * sound
+
+    def logits(model, given) -> np.ndarray:
+        return np.asarray(model([given.astype(np.float32), none(model, 3)])[0])
+
+    np.testing.assert_allclose(logits(plain, louder), logits(plain, features), atol=1e-3)
+    np.testing.assert_allclose(logits(plain, coloured), logits(plain, features), atol=1e-3)
+    assert np.abs(logits(hearing, louder) - logits(hearing, features)).max() > 1e-3
+
+
+@pytest.mark.parametrize(("network", "table"), NETWORKS)
+def test_training_and_answering_are_one_network(network, table, rng):
+    """What a matrix of references says in training is what their sums say in an answer."""
+    model = built(network, table)
+    features = speech(rng, table, clips=4)
+    references = np.array([[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 1, 0]], np.float32)
+    in_training = np.asarray(model.training([features, references, np.eye(4, dtype=np.float32)]))
+    size = 3 * len(table)
+    sums = none(model.answering, 4)
+    said = np.asarray(model.answering([features, sums])[1])
+    sums[:, :size] = references @ said[:, :size]
+    said = np.asarray(model.answering([features, sums])[1])
+    sums[:, size:] = references @ said[:, size:]
+    answered = np.asarray(model.answering([features, sums])[0])
+    np.testing.assert_allclose(in_training, answered, atol=1e-4)
+    assert np.abs(answered - np.asarray(model.answering([features, none(model.answering, 4)])[0])).max() > 1e-4
+
+
+def test_clip_sums_measure_each_clip_against_all(rng):
+    model = built(CNN2D, MELS).answering
+    features, width = speech(rng, MELS, clips=3), none(model, 1).shape[1]
+    said = clip_sums(answer_with(model), features, columns=20, width=width)
+    alone = np.asarray(model([features, none(model, 3)])[1])
+    np.testing.assert_allclose(said[:, :60], alone[:, :60], rtol=1e-5)
+    others = none(model, 3)
+    others[:, :60] = alone[:, :60].sum(axis=0) - alone[:, :60]
+    np.testing.assert_allclose(said, np.asarray(model([features, others])[1]), rtol=1e-4, atol=1e-4)
+    assert said[:, 60].tolist() == [1, 1, 1]
+
+
+def test_sums_are_of_loud_frames_and_of_the_pitch_in_voiced_ones():
+    table = column_rows(["log_mel", "pitch"], n_mels=2)
+    clip = np.zeros((1, 12, 4), np.float32)
+    clip[0, :8] = [60, 58, 1.5, 0.9]
+    clip[0, 4:8] = [30, 29, 2.5, 0.9]  # 30 dB below: the room
+    clip[0, 3] = [60, 58, 4.0, 0.1]  # loud, and without a voice
+    sums, loud, top = FrameSums(vars(scales_of(table)))(clip)
+    assert np.asarray(loud)[0, :, 0].tolist() == [1] * 4 + [0] * 8
+    np.testing.assert_allclose(np.asarray(sums)[0, 0], [4, 4, 3, 4])
+    np.testing.assert_allclose(np.asarray(sums)[0, 1], [240, 232, 4.5, 2.8], rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(sums)[0, 2], [4 * 3600, 4 * 3364, 3 * 2.25, 3 * 0.81 + 0.01], rtol=1e-5)
+    assert float(np.asarray(top)[0, 0, 0]) == pytest.approx(10 * np.log10(1e6 + 10**5.8), abs=0.01)
+
+
+def test_relative_levels_end_at_the_floor_and_other_features_outside_loud_frames():
+    table = column_rows(["log_mel", "zero_crossing_rate"], n_mels=2)
+    scales = vars(scales_of(table))
+    clip = np.zeros((1, 12, 3), np.float32)
+    clip[0, :8] = [60, 58, 0.3]
+    clip[0, :4:2] = [64, 62, 0.1]
+    clip[0, 6:8] = [20, 20, 0.9]
+    sums, loud, top = FrameSums(scales)(clip)
+    relative = np.asarray(RelativeFeatures(scales, level=False)(clip, loud, top, sums))[0]
+    assert relative.shape == (12, 4)
+    np.testing.assert_allclose(relative[6:8, :2], -1)
+    np.testing.assert_allclose(relative[6:8, 2], 0)
+    assert not relative[8:].any()
+    assert (relative[:4:2, :2] > 0).all()
+    np.testing.assert_allclose(relative[:, 3], [1] * 6 + [0] * 6)
+
+
+def test_normalising_shrinks_the_references_to_the_training_set(rng):
+    layer = ReferenceNormalization(prior_clips=4.0)
+    layer.build((None, 2))
+    layer.mean.assign([1.0, 2.0])
+    layer.variance.assign([4.0, 9.0])
+    inputs = np.array([[3.0, 5.0]], np.float32)
+    no_clips = np.zeros((1, 5), np.float32)
+    np.testing.assert_allclose(np.asarray(layer(inputs, no_clips)), [[1, 1]], rtol=1e-4)
+    own = rng.normal([10.0, -4.0], [0.5, 2.0], (1000, 2)).astype(np.float32)
+    many = np.concatenate([[1000], own.sum(axis=0), (own**2).sum(axis=0)])[None].astype(np.float32)
+    like_them = np.array([[10.5, -2.0]], np.float32)
+    np.testing.assert_allclose(np.asarray(layer(like_them, many)), [[1, 1]], atol=0.3)
+    few = many * (4 / 1000)
+    halfway = (1.0 + 10.0) / 2
+    expected = np.sqrt((4 + 1 + 0.25 + 100) / 2 - halfway**2)
+    np.testing.assert_allclose(np.asarray(layer(like_them, few))[0, 0], (10.5 - halfway) / expected, rtol=0.02)
+
+
+def test_spec_augment_hides_while_training_only(rng):
+    layer = SpecAugment(time_masks=2, time_mask_frames=10, mel_masks=2, mel_mask_bands=6, mel_columns=(0, 20), seed=0)
+    inputs = rng.uniform(1, 2, (200, 50, 24)).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(layer(inputs)), inputs)
+    hidden = np.asarray(layer(inputs, training=True)) == 0
+    frames, bands = hidden.all(axis=2), hidden.all(axis=1)
+    assert not bands[:, 20:].any()
+    np.testing.assert_array_equal(hidden, frames[..., None] | bands[:, None])
+    assert 0 < frames.sum(axis=1).max() <= 20
+    assert frames.sum(axis=1).mean() == pytest.approx(2 * 5 - 1, abs=1.5)  # two stretches of 5 at the mean, some over
+    assert bands.sum(axis=1).mean() == pytest.approx(2 * 3 - 0.5, abs=1)
+    assert frames.mean(axis=0).min() > 0.02
+
+
+def test_pooling_with_even_weights_is_mean_and_deviation(rng):
+    layer = AttentiveStatisticsPooling(4)
+    layer.build((None, 9, 5))
+    layer.score.kernel.assign(np.zeros((4, 5)))
+    inputs = rng.standard_normal((2, 9, 5)).astype(np.float32)
+    expected = np.concatenate([inputs.mean(axis=1), inputs.std(axis=1)], axis=-1)
+    np.testing.assert_allclose(np.asarray(layer(inputs)), expected, atol=1e-5)
+
+
+def test_squeeze_excite_scales_channels_alone(rng):
+    inputs = keras.Input((9, 8))
+    model = keras.Model(inputs, squeeze_excite(inputs, ratio=4, name="gate"))
+    values = rng.uniform(1, 2, (2, 9, 8)).astype(np.float32)
+    scale = np.asarray(model(values)) / values
+    np.testing.assert_allclose(scale, np.broadcast_to(scale[:, :1], scale.shape), rtol=1e-5)
+    assert ((scale > 0) & (scale < 1)).all()

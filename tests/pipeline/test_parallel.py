@@ -1,0 +1,32 @@
+"""The map over chunks on this machine; `test_cluster.py` has the map on others."""
+
+import ctypes
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+ARRAYS, MEGABYTES = 4, 8
+KEPT_BYTES = f"""
+import numpy as np
+import psutil
+from ser.parallel import map_chunks
+
+def compute(items):
+    return len([np.ones({MEGABYTES} << 20, np.uint8) for _ in range({ARRAYS})])
+
+before = psutil.Process().memory_info().rss
+list(map_chunks(compute, range(20), chunk=1))
+print(psutil.Process().memory_info().rss - before)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library than glibc"
+)
+def test_memory_of_one_chunk_is_kept_for_the_next():
+    command, environment = [sys.executable, "-c", KEPT_BYTES], os.environ | {"SER_WORKERS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    assert int(done.stdout) > (ARRAYS * MEGABYTES << 20) / 2

@@ -1,0 +1,53 @@
+"""The precision that a device trains in."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import tiny_params
+from separable import separable_experiment
+
+from ser.errors import InputError
+from ser.networks.cnn1d import NETWORK
+from ser.training.fit import Progress, every_layer
+from ser.training.train import predict, train
+
+pytestmark = pytest.mark.network
+
+
+def test_training_in_half_precision_keeps_its_variables_and_what_is_built_later_whole(monkeypatch):
+    from ser.training import devices
+
+    monkeypatch.setenv("SER_PRECISION", "mixed_float16")
+    with devices.training_scope():
+        layer = keras.layers.Dense(3)
+        layer.build((None, 4))
+    assert (layer.compute_dtype, layer.kernel.dtype) == ("float16", "float32")
+    assert keras.layers.Dense(3).compute_dtype == "float32"
+
+
+@pytest.mark.training
+def test_a_network_trained_in_half_precision_is_saved_in_single(monkeypatch):
+    monkeypatch.setenv("SER_PRECISION", "mixed_bfloat16")  # a processor knows it, too
+    features, clips = separable_experiment()
+    params = tiny_params({"train_cnn1d.epochs": 2})
+    model, history = train(
+        NETWORK, features, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None
+    )
+    assert len(history) == 2
+    assert {layer.compute_dtype for layer in every_layer(model)} == {"float32"}
+    assert np.isfinite(predict(NETWORK, model, features, clips, params)).all()
+
+
+def test_precision_is_a_matter_of_the_machine(monkeypatch):
+    from ser.training import devices
+
+    monkeypatch.delenv("SER_PRECISION", raising=False)
+    monkeypatch.setattr(devices, "gpus", list)
+    assert devices.precision() == "float32"
+    monkeypatch.setattr(devices, "gpus", lambda: ["GPU:0"])
+    assert devices.precision() == "mixed_float16"
+    monkeypatch.setenv("SER_PRECISION", "float32")
+    assert devices.precision() == "float32"
+    monkeypatch.setenv("SER_PRECISION", "half")
+    with pytest.raises(InputError, match="SER_PRECISION is 'half'"):
+        devices.precision()
