@@ -12,7 +12,7 @@ Axes, everywhere in the project:
 - signals       ``(clips, samples)``
 - features      ``(clips, frames, features)``
 - spectrograms  ``(clips, frames, mels)``
-- probabilities ``(clips, emotions)``, in the order of ``ser.emotions.EMOTIONS``
+- probabilities ``(clips, emotions)``, in the order of the corpus's or the bundle's ``emotions``
 
 Computation is in float32. Only ``ser.artifacts`` touches the disk.
 """

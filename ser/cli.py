@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     parser = argparse.ArgumentParser(
         prog="ser",
-        description="Which of six emotions does a voice carry? Trained on acted speech (CREMA-D): it tells what an "
+        description="Which emotion does a voice carry? Trained on acted speech (CREMA-D): it tells what an "
         "emotion sounds like when it is acted, nothing about what a person feels.",
     )
     parser.add_argument("--version", action="version", version=f"ser {__version__}")
@@ -142,7 +142,9 @@ def _predict(options: argparse.Namespace) -> int:
     named = _label_files(options.labels, paths) if options.labels else {}
     status, width, long = 0, formats.name_width(paths), 0
     writer = csv.DictWriter(
-        sys.stdout, formats.TIMELINE_COLUMNS if options.timeline else formats.CSV_COLUMNS, lineterminator="\n"
+        sys.stdout,
+        (formats.timeline_columns if options.timeline else formats.csv_columns)(recognizer.emotions),
+        lineterminator="\n",
     )
     if options.csv:
         writer.writeheader()
@@ -354,7 +356,8 @@ def _add_evaluate(commands) -> None:
         "evaluate",
         help="score the networks on a corpus",
         description="Score the networks on a corpus, and say how many of its speakers they were trained on. Clips "
-        "with other emotions than the six are left out and counted. Exit status: 0, or 1 if nothing could be scored.",
+        "with emotions that the networks do not know are left out and counted. Exit status: 0, or 1 if nothing could "
+        "be scored.",
     )
     command.add_argument("corpus", metavar="FOLDER", help="where the corpus is")
     command.add_argument("--format", choices=FORMATS, default="crema-d", help="how it names its files (crema-d)")
@@ -374,19 +377,20 @@ def _add_evaluate(commands) -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     from ser import artifacts
     from ser.answers.evaluation import (
-        PREDICTION_COLUMNS,
         as_text,
         evaluate_corpus,
         heard_before,
+        known_words,
         list_corpus,
         outcomes_with_profiles,
+        prediction_columns,
         prediction_rows,
     )
     from ser.answers.files import recognize_files
 
-    listing = list_corpus(options.corpus, options.format)
-    paths = list(listing.utterances)
     recognizer = open_recognizer(options.model)
+    listing = list_corpus(options.corpus, options.format, known_words(recognizer.about))
+    paths = list(listing.utterances)
     speakers = {utterance.name.actor for utterance in listing.utterances.values()}
     heard = heard_before(recognizer.about, options.corpus, options.format, speakers)
     answers = (
@@ -397,7 +401,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     outcomes = list(with_progress(answers, total=len(paths)))
     found = evaluate_corpus(listing, outcomes, heard=heard)
     if options.predictions:
-        artifacts.write_csv(options.predictions, prediction_rows(listing, outcomes), columns=PREDICTION_COLUMNS)
+        columns = prediction_columns(recognizer.emotions)
+        artifacts.write_csv(options.predictions, prediction_rows(listing, outcomes), columns=columns)
     print(json.dumps(found, indent=1) if options.json else as_text(found))
     return 0
 

@@ -17,7 +17,6 @@ from ser.answers.opening import open_bundle
 from ser.answers.profile import Profile, read_profile
 from ser.answers.recognizer import MOST_CLIPS, Recognition, Recognizer
 from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
-from ser.emotions import EMOTIONS
 from ser.errors import InputError
 
 
@@ -97,7 +96,7 @@ class Model:
     @property
     def emotions(self) -> tuple[str, ...]:
         """The emotions that it tells apart."""
-        return EMOTIONS
+        return self._recognizer.emotions
 
     @property
     def card(self) -> str:
@@ -209,21 +208,21 @@ class Model:
         return pandas.DataFrame(rows)
 
     def _answer(self, found: Recognition) -> Answer:
-        probabilities = _by_emotion(found.probabilities)
+        probabilities = _by_emotion(found, found.probabilities)
         stretches = found.timeline if len(found.windows) > 1 else []
         return Answer(
             emotion=found.emotion,
             probability=probabilities[found.emotion],
             probabilities=probabilities,
             sure=found.sure,
-            networks={name: _by_emotion(own) for name, own in found.networks.items()},
+            networks={name: _by_emotion(found, own) for name, own in found.networks.items()},
             duration_seconds=found.duration_seconds,
             timeline=[
                 Stretch(
                     window.start_seconds,
                     window.end_seconds,
-                    None if window.probabilities is None else EMOTIONS[int(window.probabilities.argmax())],
-                    {} if window.probabilities is None else _by_emotion(window.probabilities),
+                    None if window.probabilities is None else found.emotions[int(window.probabilities.argmax())],
+                    {} if window.probabilities is None else _by_emotion(found, window.probabilities),
                     window.reason,
                 )
                 for window in stretches
@@ -299,5 +298,5 @@ def _is_signal(values: Sequence[Any]) -> bool:
     return len(values) > 0 and all(isinstance(value, int | float | np.number) for value in values[:10])
 
 
-def _by_emotion(probabilities: NDArray[np.float32]) -> dict[str, float]:
-    return {emotion: float(value) for emotion, value in zip(EMOTIONS, probabilities, strict=True)}
+def _by_emotion(found: Recognition, probabilities: NDArray[np.float32]) -> dict[str, float]:
+    return {emotion: float(value) for emotion, value in zip(found.emotions, probabilities, strict=True)}

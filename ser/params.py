@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ser.corpus.formats import FORMATS
+from ser.emotions import EMOTIONS
 from ser.errors import InputError
-from ser.settings import Block, Count, Fraction, NonNegative, Positive, Rate, Schedule, Seed, Share
+from ser.settings import Block, Count, Fraction, Labels, NonNegative, Positive, Rate, Schedule, Seed, Share
 
 
 class Corpus(Block):
@@ -20,6 +21,7 @@ class Corpus(Block):
 
     dir: Annotated[str, Field(min_length=1)]
     format: str
+    labels: Labels | None
     min_duration_seconds: Positive
     max_duration_seconds: Positive
     max_rejected_fraction: Fraction
@@ -30,6 +32,18 @@ class Corpus(Block):
         if name not in FORMATS:
             raise ValueError(f"it is {name!r}; expected one of {', '.join(FORMATS)}")
         return name
+
+    @field_validator("labels")
+    @classmethod
+    def _several(cls, labels: dict[str, str] | None) -> dict[str, str] | None:
+        if labels is not None and len(set(labels.values())) < 2:
+            raise ValueError("it names one emotion; expected two or more, as word: emotion")
+        return labels
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """What is told apart, in the order of every array and table."""
+        return EMOTIONS if self.labels is None else tuple(sorted(set(self.labels.values())))
 
     @model_validator(mode="after")
     def _range(self):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]  # neither none nor all
@@ -12,6 +12,8 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Family = Literal["log_mel", "energy", "entropy_of_energy", "zero_crossing_rate", "rmse", "mfcc", "pitch"]
+Emotion = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_ -]{0,30}$")]
+Labels = Annotated[dict[str, Emotion], Field(min_length=2, max_length=1000)]  # the emotion of each word of a corpus
 Families = Annotated[list[Family], Field(min_length=1, max_length=7)]
 
 

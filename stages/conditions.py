@@ -13,7 +13,6 @@ from ser.audio.conditions import CONDITIONS, MICROPHONE, Condition, Recording, m
 from ser.audio.preprocessing import mix_down
 from ser.audio.reading import AUDIO_SUFFIXES, read_audio
 from ser.corpus.formats import FORMATS
-from ser.emotions import EMOTIONS
 from ser.errors import InputError, NoAnswer
 from ser.parallel import map_chunks
 from ser.params import load
@@ -49,12 +48,12 @@ def conditions() -> str:
             draw = clip_rng(settings.seed, f"{clips[row]} {condition.name}")
             speech = speech_of(voices, draw, params.preprocess.sample_rate, sample_rate)
             changed = condition.apply(Recording(signal, sample_rate, draw, speech))
-            found.append(nothing() if changed is None else answer(recognizer, *changed))
+            found.append(nothing(recognizer) if changed is None else answer(recognizer, *changed))
         return np.stack(found)
 
     chunks = map_chunks(compute, tested.tolist(), chunk=1)
     given = np.stack([one for chunk in progress(chunks, total=len(tested)) for one in chunk])
-    actual = np.array([EMOTIONS.index(index["emotion"][row]) for row in tested])
+    actual = np.array([recognizer.emotions.index(index["emotion"][row]) for row in tested])
     actors = index["actor"].to_numpy()[tested]
     scored = {"bootstrap_samples": params.evaluate.bootstrap_samples, "seed": settings.seed}
     clean = Condition("as recorded", "", lambda recording: (recording.signal, recording.sample_rate))
@@ -88,16 +87,16 @@ def speech_of(
     return speech
 
 
-def nothing() -> np.ndarray:
+def nothing(recognizer: Recognizer) -> np.ndarray:
     """In place of the probabilities of a clip that has no answer."""
-    return np.full(len(EMOTIONS), np.nan, np.float32)
+    return np.full(len(recognizer.emotions), np.nan, np.float32)
 
 
 def answer(recognizer: Recognizer, signal: np.ndarray, sample_rate: int) -> np.ndarray:
     try:
         return recognizer.recognize(np.asarray(signal, np.float32)[:, None], sample_rate).probabilities
     except NoAnswer:
-        return nothing()
+        return nothing(recognizer)
 
 
 def microphones(folder: str | None) -> list[Condition]:

@@ -5,7 +5,6 @@ import time
 import numpy as np
 
 from ser import artifacts
-from ser.emotions import EMOTIONS
 from ser.networks.baseline import BASELINE, predict_baseline
 from ser.networks.network import find_network
 from ser.params import Params, load
@@ -33,7 +32,7 @@ def evaluate() -> str:
     first = next(iter(networks.values()))
     frames = prepared(first, read_features(first), clips, params)
     probabilities[BASELINE] = predict_baseline(
-        frames, clips.labels(), train=clips.rows("train"), seed=params.evaluate.seed
+        frames, clips.labels, train=clips.rows("train"), emotions=len(clips.emotions), seed=params.evaluate.seed
     )
     index = artifacts.read_parquet("data/clips.parquet")
     page = scores_page(write_scores(probabilities, clips, index, params))
@@ -44,7 +43,7 @@ def evaluate() -> str:
 
 def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, params: Params) -> dict[str, dict]:
     """Metrics for Git, and tables for plots: one row a test clip, an emotion, a group. Gives the metrics."""
-    actual, subsets = clips.labels(), np.array(clips.subsets)
+    actual, subsets = clips.labels, np.array(clips.subsets)
     test = subsets == "test"
     groups = {group: values[test] for group, values in groups_of(index).items()}
     calibration = calibrate(probabilities["fusion"], actual, subsets, threshold=params.evaluate.not_sure_below)
@@ -71,7 +70,8 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
         artifacts.write_csv(f"metrics/{name}_recall.csv", recalls, columns=["emotion", "recall"])
         group_table += group_rows(name, given[test], actual[test], groups, clips.actors[test])
         decisions = [
-            {"actual": EMOTIONS[a], "predicted": EMOTIONS[p]} for a, p in zip(actual, given.argmax(axis=1), strict=True)
+            {"actual": clips.emotions[meant], "predicted": clips.emotions[said]}
+            for meant, said in zip(actual, given.argmax(axis=1), strict=True)
         ]
         confusion_rows = [row for row, tested in zip(decisions, test, strict=True) if tested]
         artifacts.write_csv(f"metrics/{name}_confusion.csv", confusion_rows, columns=["actual", "predicted"])
@@ -79,7 +79,7 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
     predictions = index[["clip", "actor", "emotion"]].assign(subset=clips.subsets)
     shown = {name: given for name, given in probabilities.items() if name != BASELINE} | {"calibrated": tempered}
     for name, given in shown.items():
-        for column, emotion in enumerate(EMOTIONS):
+        for column, emotion in enumerate(clips.emotions):
             predictions[f"{name}_{emotion}"] = given[:, column]
     artifacts.write_parquet("data/predictions.parquet", predictions)
     return found

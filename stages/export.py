@@ -20,6 +20,7 @@ def export() -> str:
     about = {
         "corpus": describe(params.corpus.dir, params.corpus.format)
         | {"clips": len(index), "actors": index["actor"].nunique()},
+        "emotions": list(params.corpus.emotions),
         "params": params.blocks(),
         "temperature": calibration["temperature"],
         "threshold": calibration["threshold"],

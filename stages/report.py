@@ -13,7 +13,6 @@ from ser.answers.recognizer import Recognizer
 from ser.audio.reading import read_audio
 from ser.corpus.formats import FORMATS
 from ser.corpus.partitions import SUBSETS
-from ser.emotions import EMOTIONS
 from ser.params import load
 from ser.scoring import charts
 from ser.scoring import page as sections
@@ -28,7 +27,7 @@ SALIENCY_CLIPS = 4  # of each emotion
 
 def report() -> str:
     params = load()
-    networks = list(params.networks)
+    networks, emotions = list(params.networks), params.corpus.emotions
     classifiers = [*networks, "fusion"]
     clips, predictions = (
         artifacts.read_parquet("data/clips.parquet"),
@@ -38,18 +37,18 @@ def report() -> str:
     bundle = unpack(artifacts.read_bytes("models/bundle.zip"), name="models/bundle.zip")
     rows = np.flatnonzero(predictions["subset"] == "test")
     given = {
-        name: predictions[[f"{name}_{emotion}" for emotion in EMOTIONS]].to_numpy(np.float32)[rows]
+        name: predictions[[f"{name}_{emotion}" for emotion in emotions]].to_numpy(np.float32)[rows]
         for name in classifiers
     }
-    actual = np.array([EMOTIONS.index(emotion) for emotion in clips["emotion"]])[rows]
+    actual = np.array([emotions.index(emotion) for emotion in clips["emotion"]])[rows]
     actors = clips["actor"].to_numpy()[rows]
-    votes = clips[[f"votes_{emotion}" for emotion in EMOTIONS]].to_numpy()[rows]
+    votes = clips[[f"votes_{emotion}" for emotion in emotions]].to_numpy()[rows]
     decided = {name: probabilities.argmax(axis=1) for name, probabilities in given.items()}
     calibration, coverage = metrics["fusion"]["calibration"], artifacts.read_csv("metrics/coverage.csv")
     curve = [{key: float(value) for key, value in row.items()} for row in coverage]
     settings = params.evaluate
     recall = sections.recall_section(
-        decided, actual, actors, votes, samples=settings.bootstrap_samples, seed=settings.seed
+        decided, actual, actors, votes, emotions=emotions, samples=settings.bootstrap_samples, seed=settings.seed
     )
     importance, saliency = inside(bundle, rows, actual, settings.seed)
     wrong = wrong_clips(clips, rows, temper(given["fusion"], calibration["temperature"]), actual, votes, params.corpus)
@@ -63,7 +62,9 @@ def report() -> str:
         "Learning curves": sections.curves_section(
             {n: artifacts.read_csv(f"metrics/{n}_history.csv") for n in networks}
         ),
-        "Confusion": sections.confusion_section({name: confusion(actual, own) for name, own in decided.items()}),
+        "Confusion": sections.confusion_section(
+            {name: confusion(actual, own, len(emotions)) for name, own in decided.items()}, emotions
+        ),
         "Recall": recall,
         "Groups": sections.groups_section(artifacts.read_csv("metrics/groups.csv")),
         "Other conditions": sections.conditions_section(artifacts.read_csv("metrics/conditions.csv")),
@@ -93,7 +94,7 @@ def inside(bundle, rows: np.ndarray, actual: np.ndarray, seed: int) -> tuple[str
     looked = []
     for network in recognizer.reading("spectrograms"):
         maps = {}
-        for number, emotion in enumerate(EMOTIONS):
+        for number, emotion in enumerate(recognizer.emotions):
             own = rows[actual == number]
             chosen = own[np.linspace(0, len(own) - 1, min(SALIENCY_CLIPS, len(own))).astype(int)]
             found = [occlusion_map(recognizer, network, mels[row].astype(np.float32), number) for row in chosen]
@@ -114,15 +115,16 @@ def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]
     folder = artifacts.location(corpus.dir) / FORMATS[corpus.format].audio_folder
     found = []
     for place in chosen:
-        heard = {EMOTIONS[i]: int(votes[place, i]) for i in np.argsort(-votes[place], kind="stable") if votes[place, i]}
+        order = np.argsort(-votes[place], kind="stable")
+        heard = {corpus.emotions[number]: int(votes[place, number]) for number in order if votes[place, number]}
         samples, sample_rate = read_audio(folder / clips["file"][rows[place]])
         sound = streams.BytesIO()
         soundfile.write(sound, samples, sample_rate, format="FLAC", subtype="PCM_16")
         found.append(
             {
                 "clip": clips["clip"][rows[place]],
-                "intended": EMOTIONS[actual[place]],
-                "answered": EMOTIONS[predicted[place]],
+                "intended": corpus.emotions[actual[place]],
+                "answered": corpus.emotions[predicted[place]],
                 "probability": float(confidence[place]),
                 "heard": ", ".join(f"{emotion} {count}" for emotion, count in heard.items()),
                 "flac": sound.getvalue(),

@@ -80,7 +80,7 @@ def predict_validation() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     held_out = clips.rows("validation")
     model = artifacts.read_model("models/cnn1d.keras")
     probabilities = predict(NETWORK, model, read_features(NETWORK), clips, params)
-    return probabilities[held_out], clips.labels()[held_out], clips.actors[held_out]
+    return probabilities[held_out], clips.labels[held_out], clips.actors[held_out]
 
 
 def measure(name: str, reference: np.ndarray | None) -> tuple[dict, np.ndarray]:
@@ -89,13 +89,15 @@ def measure(name: str, reference: np.ndarray | None) -> tuple[dict, np.ndarray]:
     given, actual, actors = predict_validation()
     decided = given.argmax(axis=1)
     reference = decided if reference is None else reference
-    bootstrap = load().evaluate
+    params = load()
+    bootstrap = params.evaluate
 
     def rng() -> np.random.Generator:
         return np.random.default_rng(bootstrap.seed)
 
-    found = score(given, actual, actors, bootstrap_samples=bootstrap.bootstrap_samples, rng=rng())
-    against = paired_difference(actual, decided, reference, actors, samples=bootstrap.bootstrap_samples, rng=rng())
+    samples = bootstrap.bootstrap_samples
+    found = score(given, actual, actors, bootstrap_samples=samples, rng=rng(), emotions=params.corpus.emotions)
+    against = paired_difference(actual, decided, reference, actors, samples=samples, rng=rng())
     scores = {key: found[key] for key in ("uar", "uar_low", "uar_high", "accuracy", "clips", "actors")}
     return {"row": name, "settings": ROWS[name], **scores, "against_defaults": against}, decided
 

@@ -7,7 +7,14 @@ package, or of ``--model``. None of the speakers may have been heard in training
 import argparse
 
 from ser import artifacts
-from ser.answers.evaluation import Listing, evaluate_corpus, heard_before, list_corpus, outcomes_with_profiles
+from ser.answers.evaluation import (
+    Listing,
+    evaluate_corpus,
+    heard_before,
+    known_words,
+    list_corpus,
+    outcomes_with_profiles,
+)
 from ser.answers.files import recognize_files
 from ser.answers.opening import open_bundle
 from ser.answers.recognizer import Recognizer
@@ -31,7 +38,8 @@ def corpora() -> str:
     parser.add_argument("--format", choices=FORMATS, required=True)
     parser.add_argument("--model", metavar="PATH", help="bundle; by default the one of the package")
     options = parser.parse_args()
-    listing, recognizer = list_corpus(options.corpus, options.format), Recognizer(open_bundle(options.model))
+    recognizer = Recognizer(open_bundle(options.model))
+    listing = list_corpus(options.corpus, options.format, known_words(recognizer.about))
     speakers = {utterance.name.actor for utterance in listing.utterances.values()}
     if heard_before(recognizer.about, options.corpus, options.format, speakers) != 0:
         raise InputError(f"{options.corpus}: the networks were, or may have been, trained on some of its speakers.")

@@ -77,7 +77,7 @@ def summary_of(study: str, params: Params) -> dict:
         for answer in found:
             metrics = classifier_metrics(
                 answer.probabilities,
-                clips.labels(),
+                clips.labels,
                 clips.actors,
                 clips.votes,
                 answer.subsets,
@@ -107,10 +107,11 @@ def pooled_scores(answers: list[Answer], clips: Clips, params: Params) -> dict:
     groups = groups_of(artifacts.read_parquet("data/clips.parquet"))
     return score_pooled(
         {name: given[tested] for name, given in pooled.items()},
-        clips.labels()[tested],
+        clips.labels[tested],
         clips.actors[tested],
         clips.votes[tested],
         {group: groups[group][tested] for group in GROUPS},
+        emotions=clips.emotions,
         bootstrap_samples=params.evaluate.bootstrap_samples,
         seed=params.evaluate.seed,
     )
@@ -132,10 +133,11 @@ def profile_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
         found[profile] = {
             name: score(
                 answers,
-                clips.labels()[rows],
+                clips.labels[rows],
                 clips.actors[rows],
                 bootstrap_samples=params.evaluate.bootstrap_samples,
                 rng=np.random.default_rng(params.evaluate.seed),
+                emotions=clips.emotions,
             )
             for name, answers in given.items()
         }

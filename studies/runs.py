@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 import ser
 from ser import artifacts
-from ser.emotions import EMOTIONS
 from ser.features.relative import clip_sums
 from ser.networks.baseline import BASELINE, predict_baseline
 from ser.networks.network import Network, find_network
@@ -110,8 +109,10 @@ def train_run(run: Run, params: Params) -> None:
 def train_baseline(run: Run, features: Features, clips: Clips, params: Params, key: str):
     """The baseline's decisions on every clip; it has no curve."""
     frames = prepared(network_of(run), features, clips, params)
-    seed = params.evaluate.seed
-    return {"probabilities": [predict_baseline(frames, clips.labels(), train=clips.rows("train"), seed=seed)]}, []
+    decided = predict_baseline(
+        frames, clips.labels, train=clips.rows("train"), emotions=len(clips.emotions), seed=params.evaluate.seed
+    )
+    return {"probabilities": [decided]}, []
 
 
 def train_network(run: Run, features: Features, clips: Clips, params: Params, key: str):
@@ -141,7 +142,7 @@ def with_profiles(run: Run, model, features: Features, clips: Clips, params: Par
         model,
         take(features.array, rows=test.tolist(), columns=columns),
         clips.actors[test],
-        np.array(clips.emotions)[test],
+        np.array(clips.emotions)[clips.labels[test]],
         seed=run.fold,
         rows=test,
     )
@@ -188,7 +189,7 @@ def profile_answers(
                 scored.append(own)
                 sums.append(said.sum(axis=0) - said)
         asked = np.concatenate([rows[:0], *scored])
-        given = np.zeros((0, len(EMOTIONS)), np.float32)
+        given = np.zeros((0, model.output_shape[0][1]), np.float32)
         if len(asked):
             given = predict_probabilities(model, features[asked], np.concatenate(sums))
         found[name] = [rows[asked], given]

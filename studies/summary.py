@@ -1,5 +1,7 @@
 """What a study found: its trainings together, its classifiers compared, who is recognised worse."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,6 +72,7 @@ def score_pooled(
     votes: NDArray[np.int64],
     groups: dict[str, NDArray[np.str_]],
     *,
+    emotions: Sequence[str],
     bootstrap_samples: int,
     seed: int,
 ) -> dict:
@@ -89,6 +92,7 @@ def score_pooled(
             actors[chosen],
             bootstrap_samples=bootstrap_samples,
             rng=np.random.default_rng(seed),
+            emotions=emotions,
             hard_decisions=name == "baseline",
         )
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from ser.answers.bundle_schema import check_description
-from ser.emotions import EMOTIONS
 from ser.errors import InputError
 
 FORMAT, FORMAT_VERSION = "ser-bundle", 3
@@ -64,12 +63,11 @@ def pack(about: dict, networks: dict[str, PackedNetwork]) -> bytes:
     Parameters
     ----------
     about : description without the keys that this function adds: ``format``, ``format_version``,
-        ``emotions``, ``networks`` and ``hash``
+        ``networks`` and ``hash``
     """
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "emotions": list(EMOTIONS),
         "networks": {
             name: {"hash": _hash(own.model), "features": own.features, "columns": own.columns}
             for name, own in networks.items()
@@ -104,10 +102,6 @@ def unpack(packed: bytes, *, name: str) -> Bundle:
     stated = about.pop("hash", None)
     if stated != _hash(_canonical(about)) or _stated_hashes(about) != {n: _hash(model) for n, model in models.items()}:
         raise InputError(f"{name}: damaged or changed: its hashes do not match its content. Get it again.")
-    if about.get("emotions") != list(EMOTIONS):
-        raise InputError(
-            f"{name}: knows the emotions {str(about.get('emotions'))[:200]}; this version of ser {list(EMOTIONS)}."
-        )
     try:
         check_description(about)
     except InputError as error:

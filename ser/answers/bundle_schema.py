@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from ser.errors import InputError
 from ser.features.relative import MOST_FRAMES
 from ser.params import Features1d, Preprocess, Spectrograms
+from ser.settings import Emotion, Labels
 
 MOST_VALUES = 2_000_000  # samples in all frames of a window, which overlap
 
@@ -18,6 +19,12 @@ def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("has characters that a terminal would act on")
     return text
+
+
+def _ordered(emotions: list[str]) -> list[str]:
+    if emotions != sorted(set(emotions)):
+        raise ValueError("are not in the order of the alphabet, each once")
+    return emotions
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_printable)]
@@ -48,9 +55,16 @@ class Corpus(Known):
     actors: Count
 
 
-class Params(Partly):
-    """The parameters that an answer is computed with."""
+class Words(Partly):
+    """The words of the corpus for the emotions; not in bundles of before 0.3."""
 
+    labels: Labels | None = None
+
+
+class Params(Partly):
+    """The parameters that an answer is computed with, and the words for the emotions."""
+
+    corpus: Words = Words()
     preprocess: Preprocess
     features_1d: Features1d
     spectrograms: Spectrograms
@@ -143,7 +157,7 @@ class Description(Known):
 
     format: Literal["ser-bundle"]
     format_version: Literal[3]
-    emotions: Annotated[list[Text], Field(min_length=2, max_length=100)]
+    emotions: Annotated[list[Emotion], Field(min_length=2, max_length=100), AfterValidator(_ordered)]
     networks: Annotated[dict[Name, NetworkReads], Field(min_length=1, max_length=10)]
     params: dict[str, Any]
     temperature: Annotated[float, Field(ge=0.05, le=20)]

@@ -1,7 +1,6 @@
 """A bundle's description for people."""
 
 from ser.corpus.formats import DEMO
-from ser.emotions import EMOTIONS
 
 
 def caution(about: dict) -> str | None:
@@ -16,7 +15,7 @@ def card(about: dict) -> str:
     metrics, corpus = about["metrics"], about["corpus"]
     lines = [
         f"Bundle      {about['hash'][:16]} (format {about['format_version']}), made by ser {about['versions']['ser']}",
-        f"Emotions    {', '.join(EMOTIONS)}",
+        f"Emotions    {', '.join(about['emotions'])}",
         f"Corpus      {corpus['name']}: {corpus['clips']} clips of {corpus['actors']} actors",
         f"Division    {metrics['fusion']['terms']['protocol']}; train, validation and test have "
         + ", ".join(f"{metrics['fusion'][s]['actors']}" for s in ("train", "validation", "test"))

@@ -1,42 +1,50 @@
 """Scoring a bundle on a corpus, and saying which of its speakers the networks have heard before."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ser import artifacts
+from ser.answers.bundle_schema import Params
 from ser.answers.files import Outcome, calibrate_files, recognize_files
-from ser.answers.formats import CSV_COLUMNS, as_csv_row
+from ser.answers.formats import as_csv_row, csv_columns
 from ser.answers.recognizer import Recognizer
 from ser.audio.reading import AUDIO_SUFFIXES
-from ser.corpus.clips import OtherEmotion, Utterance
+from ser.corpus.clips import SYNONYMS
 from ser.corpus.formats import FORMATS, describe
+from ser.corpus.listing import Listing, read_names
 from ser.corpus.partitions import PUBLISHED_PROTOCOLS, published_partition
 from ser.corpus.table import TABLE, table_parser, table_path
-from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.scoring.scores import accuracy, confusion, rounded, score, unweighted_average_recall
 
 BOOTSTRAP_SAMPLES = 1000
 PROFILE_SEED = 0
 FEW_SPEAKERS = 5  # an interval from fewer only repeats them
-PREDICTION_COLUMNS = ["file", "speaker", "actual", *CSV_COLUMNS[1:]]
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The clips of a corpus: those to score, and the reasons why others are not."""
+def known_words(about: dict) -> dict[str, str]:
+    """The emotion of a bundle that each word of a corpus names: its own words, and the usual ones for its emotions.
 
-    utterances: dict[str, Utterance]  # by path
-    left_out: Counter  # clips for each emotion that is none of the six
-    misnamed: dict[str, str]  # reason by path
+    Parameters
+    ----------
+    about : the bundle's description
+    """
+    emotions, own = about["emotions"], Params.model_validate(about["params"]).corpus.labels
+    usual = {word: emotion for word, emotion in SYNONYMS.items() if emotion in emotions}
+    given = {word: emotion for word, emotion in (own or {}).items() if emotion in emotions}
+    return usual | {emotion: emotion for emotion in emotions} | given
 
 
-def list_corpus(folder: str, format_name: str) -> Listing:
-    """Find the clips of a corpus and what their names, or the table, say.
+def list_corpus(folder: str, format_name: str, words: Mapping[str, str]) -> Listing:
+    """Find the clips of a corpus and what their names, or the table, say; paths begin with the folder.
+
+    Parameters
+    ----------
+    words : the emotion that each word of the corpus names
 
     Raises
     ------
@@ -53,14 +61,8 @@ def list_corpus(folder: str, format_name: str) -> Listing:
     else:
         parse, audio = layout.parse, root / layout.audio_folder
         names = [path.relative_to(audio).as_posix() for path in artifacts.find_files(audio, AUDIO_SUFFIXES)]
-    listing = Listing({}, Counter(), {})
-    for name in names:
-        try:
-            listing.utterances[str(audio / name)] = parse(name)
-        except OtherEmotion as error:
-            listing.left_out[error.label] += 1
-        except InputError as error:
-            listing.misnamed[str(audio / name)] = str(error)
+    found = read_names(names, parse, words)
+    listing = Listing(*({str(audio / name): said for name, said in part.items()} for part in vars(found).values()))
     if not listing.utterances:
         first = next(iter(listing.misnamed.values()), "no recording was found")
         above = f" Give the folder that holds {layout.audio_folder}." if root.name == layout.audio_folder else ""
@@ -131,7 +133,8 @@ def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int
             answered.append((listing.utterances[outcome.file].name, outcome.recognition))
     if not answered:
         raise InputError(f"None of {len(listing.utterances)} clips could be answered: {dict(failed)}.")
-    actual = np.array([EMOTIONS.index(name.emotion) for name, _ in answered])
+    emotions = answered[0][1].emotions
+    actual = np.array([emotions.index(name.emotion) for name, _ in answered])
     probabilities = np.stack([found.probabilities for _, found in answered])
     scores = score(
         probabilities,
@@ -139,25 +142,36 @@ def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int
         np.array([name.actor for name, _ in answered]),
         bootstrap_samples=BOOTSTRAP_SAMPLES,
         rng=np.random.default_rng(0),
+        emotions=emotions,
     )
+
+    def counts_of(given: NDArray[np.float32]) -> NDArray[np.int64]:
+        return confusion(actual, given.argmax(axis=1), len(emotions))
+
     networks = {
-        network: confusion(actual, np.stack([found.networks[network] for _, found in answered]).argmax(axis=1))
+        network: counts_of(np.stack([found.networks[network] for _, found in answered]))
         for network in answered[0][1].networks
     }
     return scores | {
-        "confusion": confusion(actual, probabilities.argmax(axis=1)).tolist(),
+        "emotions": list(emotions),
+        "confusion": counts_of(probabilities).tolist(),
         "networks": {
             network: {"accuracy": rounded(accuracy(counts)), "uar": rounded(unweighted_average_recall(counts))}
             for network, counts in networks.items()
         },
-        "left_out": dict(listing.left_out),
+        "left_out": dict(Counter(listing.left_out.values())),
         "not_answered": {kind: count for kind, count in failed.items() if count},
         "heard_before": heard,
     }
 
 
+def prediction_columns(emotions: Sequence[str]) -> list[str]:
+    """Columns of ``prediction_rows``."""
+    return ["file", "speaker", "actual", *csv_columns(emotions)[1:]]
+
+
 def prediction_rows(listing: Listing, outcomes: Iterable[Outcome]) -> list[dict]:
-    """A row in ``PREDICTION_COLUMNS`` for each clip: what it is meant to be, and its answer or why there is none."""
+    """A row in ``prediction_columns`` for each clip: what it is meant to be, and its answer or why there is none."""
     return [
         as_csv_row(outcome)
         | {
@@ -192,10 +206,13 @@ def as_text(found: dict) -> str:
     ]
     if few:
         lines.insert(1, f"no interval over speakers: {found['actors']} are too few to tell how much others differ")
-    lines += ["", f"{'actual, down':<14}" + "".join(f"{emotion:>10}" for emotion in EMOTIONS) + "  answered, across"]
+    lines += [
+        "",
+        f"{'actual, down':<14}" + "".join(f"{emotion:>10}" for emotion in found["emotions"]) + "  answered, across",
+    ]
     lines += [
         f"{emotion:<14}" + "".join(f"{count:>10}" for count in row)
-        for emotion, row in zip(EMOTIONS, found["confusion"], strict=True)
+        for emotion, row in zip(found["emotions"], found["confusion"], strict=True)
     ]
     for title, counts in (("left out, no such emotion", found["left_out"]), ("not answered", found["not_answered"])):
         if counts:

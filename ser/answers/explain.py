@@ -1,5 +1,6 @@
 """The picture of one recording's answer."""
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -9,7 +10,6 @@ from ser.answers.occlusion import occlusion_map
 from ser.answers.recognizer import Recognition, Recognizer, Window
 from ser.audio.preprocessing import preprocess
 from ser.audio.reading import Source, name_of, read_audio_part
-from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.scoring.tables import title_of
 
@@ -42,7 +42,7 @@ def explain_recording(
     best = int(window.networks[looking].argmax())
     answer = int(window.probabilities.argmax())
     stretch = f", {window.start_seconds:.1f} to {window.end_seconds:.1f} s" if len(found.windows) > 1 else ""
-    about = f"{stretch}: {EMOTIONS[answer]} ({window.probabilities[answer]:.2f})"
+    about = f"{stretch}: {found.emotions[answer]} ({window.probabilities[answer]:.2f})"
     sounding = np.flatnonzero(signal)
     picture = draw_explanation(
         signal[: sounding[-1] + 1],
@@ -50,7 +50,8 @@ def explain_recording(
         occlusion_map(recognizer, looking, mels[0], best),
         {title_of(name): given for name, given in window.networks.items()} | {"answer": window.probabilities},
         title=f"{title or PurePath(name).name}{about}",
-        explained=EMOTIONS[best],
+        explained=found.emotions[best],
+        emotions=found.emotions,
         sample_rate=settings.sample_rate,
         hop_seconds=recognizer.params.spectrograms.hop_length / settings.sample_rate,
     )
@@ -77,6 +78,7 @@ def draw_explanation(
     *,
     title: str,
     explained: str,
+    emotions: Sequence[str],
     sample_rate: int,
     hop_seconds: float,
 ) -> bytes:
@@ -88,6 +90,7 @@ def draw_explanation(
     mels_db, importance : shape ``(frames, mels)``
     networks : probabilities ``(emotions,)`` by the name to show
     explained : the emotion that ``importance`` is about
+    emotions : in the order of the probabilities
 
     Raises
     ------
@@ -125,9 +128,9 @@ def draw_explanation(
         axes.set_xlim(0, seconds)
     height = 0.8 / len(networks)
     for number, (name, probabilities) in enumerate(networks.items()):
-        places = np.arange(len(EMOTIONS)) + (number - (len(networks) - 1) / 2) * height
+        places = np.arange(len(emotions)) + (number - (len(networks) - 1) / 2) * height
         grid["answer"].barh(places, probabilities, height=height, label=name)
-    grid["answer"].set(xlim=(0, 1), xlabel="probability", yticks=np.arange(len(EMOTIONS)), yticklabels=EMOTIONS)
+    grid["answer"].set(xlim=(0, 1), xlabel="probability", yticks=np.arange(len(emotions)), yticklabels=emotions)
     grid["answer"].invert_yaxis()
     grid["answer"].legend(loc="lower right")
     return png(figure)

@@ -1,26 +1,23 @@
 """An answer as a line of a table, as JSON, as a row of CSV."""
 
 import shutil
+from collections.abc import Sequence
 
 from ser.answers.files import Outcome
 from ser.answers.recognizer import Recognition
-from ser.emotions import EMOTIONS
 
 BAR_CELLS = 20
-CSV_COLUMNS = [
-    "file",
-    "emotion",
-    "probability",
-    "sure",
-    "second",
-    "second_probability",
-    *EMOTIONS,
-    "duration_seconds",
-    "error",
-]
+ANSWER_COLUMNS = ("file", "emotion", "probability", "sure", "second", "second_probability")
 
 
-TIMELINE_COLUMNS = ["file", "start_seconds", "end_seconds", "emotion", "probability", *EMOTIONS, "error"]
+def csv_columns(emotions: Sequence[str]) -> list[str]:
+    """Columns of a table of answers."""
+    return [*ANSWER_COLUMNS, *emotions, "duration_seconds", "error"]
+
+
+def timeline_columns(emotions: Sequence[str]) -> list[str]:
+    """Columns of a table of stretches."""
+    return ["file", "start_seconds", "end_seconds", "emotion", "probability", *emotions, "error"]
 
 
 def as_record(outcome: Outcome, *, timeline: bool = True, caution: str | None = None) -> dict:
@@ -41,10 +38,10 @@ def as_record(outcome: Outcome, *, timeline: bool = True, caution: str | None = 
         "emotion": found.emotion,
         "probability": _rounded(found.probabilities[first]),
         "sure": found.sure,
-        "second": EMOTIONS[second],
+        "second": found.emotions[second],
         "second_probability": _rounded(found.probabilities[second]),
-        "probabilities": _by_emotion(found.probabilities),
-        "networks": {name: _by_emotion(given) for name, given in found.networks.items()},
+        "probabilities": _by_emotion(found, found.probabilities),
+        "networks": {name: _by_emotion(found, given) for name, given in found.networks.items()},
         "duration_seconds": round(found.duration_seconds, 3),
     }
     return record | ({"timeline": _timeline(found)} if timeline and len(found.windows) > 1 else {}) | said
@@ -58,24 +55,25 @@ def _timeline(found: Recognition) -> list[dict]:
             rows.append(row | {"emotion": None, "reason": window.reason})
         else:
             best = int(window.probabilities.argmax())
-            probabilities = _by_emotion(window.probabilities)
-            rows.append(row | {"emotion": EMOTIONS[best], "probabilities": probabilities})
+            probabilities = _by_emotion(found, window.probabilities)
+            rows.append(row | {"emotion": found.emotions[best], "probabilities": probabilities})
     return rows
 
 
 def as_csv_row(outcome: Outcome) -> dict:
-    """An outcome in ``CSV_COLUMNS``; what it lacks is empty."""
+    """An outcome in ``csv_columns``; what is empty is left out."""
     record = as_record(outcome, timeline=False)
     if "error" in record:
-        return dict.fromkeys(CSV_COLUMNS, "") | {"file": outcome.file, "error": outcome.message}
-    return {column: record.get(column, "") for column in CSV_COLUMNS} | record["probabilities"]
+        return {"file": outcome.file, "error": outcome.message}
+    named = {column: record[column] for column in (*ANSWER_COLUMNS, "duration_seconds")}
+    return named | record["probabilities"] | {"error": ""}
 
 
 def as_timeline_rows(outcome: Outcome) -> list[dict]:
-    """A row in ``TIMELINE_COLUMNS`` for each stretch of a recording, or one row that says why there is none."""
+    """A row in ``timeline_columns`` for each stretch of a recording, or one row that says why there is none."""
     record = as_record(outcome)
     if "error" in record:
-        return [dict.fromkeys(TIMELINE_COLUMNS, "") | {"file": outcome.file, "error": outcome.message}]
+        return [{"file": outcome.file, "error": outcome.message}]
     whole = {"start_seconds": 0.0, "end_seconds": record["duration_seconds"]}
     stretches = record.get("timeline") or [whole | {key: record[key] for key in ("emotion", "probabilities")}]
     return [
@@ -85,7 +83,7 @@ def as_timeline_rows(outcome: Outcome) -> list[dict]:
             "end_seconds": row["end_seconds"],
             "emotion": row["emotion"] or "",
             "probability": row["probabilities"][row["emotion"]] if row["emotion"] else "",
-            **row.get("probabilities", dict.fromkeys(EMOTIONS, "")),
+            **row.get("probabilities", {}),
             "error": row.get("reason", ""),
         }
         for row in stretches
@@ -104,9 +102,9 @@ def table_line(outcome: Outcome, width: int) -> str:
     if found is None:
         return f"{name:<{width}}  {outcome.message}"
     first, second = found.order[:2]
-    one, two = float(found.probabilities[first]), float(found.probabilities[second])
+    one, two = (f"{found.emotions[place]:<10} {found.probabilities[place]:5.2f}" for place in (first, second))
     unsure = "" if found.sure else "  not sure"
-    return f"{name:<{width}}  {EMOTIONS[first]:<10} {one:5.2f}  {EMOTIONS[second]:<10} {two:5.2f}  {bar(one)}{unsure}"
+    return f"{name:<{width}}  {one}  {two}  {bar(found.probabilities[first])}{unsure}"
 
 
 def timeline_lines(found: Recognition) -> list[str]:
@@ -114,7 +112,7 @@ def timeline_lines(found: Recognition) -> list[str]:
     lines, rows = [], []
     for window in found.timeline:
         best = None if window.probabilities is None else int(window.probabilities.argmax())
-        label = window.reason if best is None else EMOTIONS[best]
+        label = window.reason if best is None else found.emotions[best]
         probability = 0.0 if best is None else float(window.probabilities[best])
         if rows and rows[-1][2] == label:
             rows[-1][1] = window.end_seconds
@@ -123,7 +121,7 @@ def timeline_lines(found: Recognition) -> list[str]:
             rows.append([window.start_seconds, window.end_seconds, label, [probability]])
     for start, end, label, given in rows:
         mean = sum(given) / len(given)
-        shown = f" {mean:.2f}  {bar(mean)}" if label in EMOTIONS else ""
+        shown = f" {mean:.2f}  {bar(mean)}" if label in found.emotions else ""
         lines.append(f"  {clock(start)} to {clock(end)}  {label:<10}{shown}")
     return lines
 
@@ -151,8 +149,8 @@ def name_width(names: list[str]) -> int:
     return max(12, min(max(map(len, names), default=12), room))
 
 
-def _by_emotion(probabilities) -> dict[str, float]:
-    return {emotion: _rounded(value) for emotion, value in zip(EMOTIONS, probabilities, strict=True)}
+def _by_emotion(found: Recognition, probabilities) -> dict[str, float]:
+    return {emotion: _rounded(value) for emotion, value in zip(found.emotions, probabilities, strict=True)}
 
 
 def _rounded(value) -> float:

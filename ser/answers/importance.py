@@ -50,4 +50,5 @@ def family_importance(
 
 def _uar(recognizer: Recognizer, network: str, given: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     parts = [recognizer.probabilities_of(network, given[i : i + BATCH]) for i in range(0, len(given), BATCH)]
-    return float(unweighted_average_recall(confusion(labels, np.concatenate(parts).argmax(axis=1))))
+    predicted = np.concatenate(parts).argmax(axis=1)
+    return float(unweighted_average_recall(confusion(labels, predicted, len(recognizer.emotions))))

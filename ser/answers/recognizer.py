@@ -15,7 +15,6 @@ from ser.answers.onnx_check import check_network
 from ser.answers.profile import Profile
 from ser.audio.preprocessing import preprocess
 from ser.corpus.checks import check_values
-from ser.emotions import EMOTIONS
 from ser.errors import InputError, NoAnswer
 from ser.features.frame_features import feature_names, frame_features
 from ser.features.mel import log_mel
@@ -55,6 +54,7 @@ class Recognition:
     networks: dict[str, NDArray[np.float32]]  # (emotions,) of each network, as trained
     windows: list[Window]
     threshold: float
+    emotions: tuple[str, ...]  # in the order of all probabilities
 
     @property
     def order(self) -> list[int]:
@@ -63,7 +63,7 @@ class Recognition:
 
     @property
     def emotion(self) -> str:
-        return EMOTIONS[self.order[0]]
+        return self.emotions[self.order[0]]
 
     @property
     def timeline(self) -> list["Window"]:
@@ -92,6 +92,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, *, threads: int = 1):
         self.about = bundle.about
+        self.emotions = tuple(bundle.about["emotions"])
         self.params = Params.model_validate(bundle.about["params"])
         self.networks = bundle.networks
         self.sessions = {name: _session(own.model, name, bundle, threads) for name, own in bundle.networks.items()}
@@ -133,8 +134,8 @@ class Recognizer:
             reason = str(error).splitlines()[0][:200]
             raise InputError(f"{name}: its networks and its parameters do not work together: {reason}") from error
         for network, probabilities in networks.items():
-            if probabilities.shape != (1, len(EMOTIONS)) or not np.isfinite(probabilities).all():
-                raise InputError(f"{name}: {network} gives no probabilities of {len(EMOTIONS)} emotions.")
+            if probabilities.shape != (1, len(self.emotions)) or not np.isfinite(probabilities).all():
+                raise InputError(f"{name}: {network} gives no probabilities of {len(self.emotions)} emotions.")
 
     @property
     def window_seconds(self) -> float:
@@ -295,6 +296,7 @@ class Recognizer:
             {name: np.mean([window.networks[name] for window in spoken], axis=0) for name in self.networks},
             windows,
             self.about["threshold"],
+            self.emotions,
         )
 
     def _batches(self, counted: "_Counted", sample_rate: int) -> Iterator[list[tuple[float, float, NDArray]]]:

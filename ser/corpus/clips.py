@@ -1,12 +1,12 @@
 """What a corpus says of a clip, in the terms of CREMA-D's index, and how a corpus is described."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 
-# Words of labels for the six emotions; any other word is an emotion that the networks do not know.
+# Words of labels for the six emotions, unless ``corpus.labels`` gives words of its own.
 SYNONYMS = {
     **{emotion: emotion for emotion in EMOTIONS},
     **{"angry": "anger", "disgusted": "disgust", "fearful": "fear", "afraid": "fear", "happy": "happiness"},
@@ -15,19 +15,22 @@ SYNONYMS = {
 
 
 class OtherEmotion(InputError):
-    """A clip whose ``label`` is none of the six emotions: left out, and no fault of the corpus."""
+    """A clip whose label names none of the emotions that are told apart: left out, and no fault of the corpus."""
 
-    def __init__(self, label: str):
-        super().__init__(f"emotion {label!r} is none of {', '.join(EMOTIONS)}")
-        self.label = label
+    def __init__(self, label: str, emotions: Sequence[str]):
+        super().__init__(f"emotion {label!r} is none of {', '.join(emotions)}")
+        self.label, self.emotions = label, emotions
 
     def __reduce__(self):
-        return OtherEmotion, (self.label,)
+        return OtherEmotion, (self.label, self.emotions)
 
 
 @dataclass(frozen=True)
 class ClipName:
-    """What a CREMA-D file name says, ``1001_DFA_ANG_XX``: actor, sentence, emotion, level."""
+    """What a CREMA-D file name says, ``1001_DFA_ANG_XX``: actor, sentence, emotion, level.
+
+    The emotion is in the corpus's own word until the corpus is listed; see ``ser.corpus.listing``.
+    """
 
     clip: str
     actor: int
@@ -54,14 +57,28 @@ class Format:
     licence: str
 
 
-def emotion_of(label: str) -> str:
+def words_of(labels: Mapping[str, str] | None) -> dict[str, str]:
+    """The emotion that each word of a corpus names.
+
+    Parameters
+    ----------
+    labels : as ``corpus.labels`` has them; ``None`` for CREMA-D's six emotions and their synonyms
+    """
+    if labels is None:
+        return SYNONYMS
+    return {emotion: emotion for emotion in labels.values()} | {
+        word.strip().lower(): emotion for word, emotion in labels.items()
+    }
+
+
+def emotion_of(word: str, words: Mapping[str, str]) -> str:
     """The emotion that a label's word names.
 
     Raises
     ------
-    OtherEmotion : none of the six
+    OtherEmotion : none
     """
-    word = label.strip().lower()
-    if word not in SYNONYMS:
-        raise OtherEmotion(label)
-    return SYNONYMS[word]
+    found = words.get(word.strip().lower())
+    if found is None:
+        raise OtherEmotion(word, sorted(set(words.values())))
+    return found

@@ -38,8 +38,8 @@ def parse_crema_d(path: str) -> Utterance:
     return Utterance(parse_name(path))
 
 
-def listener_votes(rows: list[dict]) -> dict[str, list[int]]:
-    """Votes of the voice-only listeners for each clip, in the order of ``EMOTIONS``.
+def listener_votes(rows: list[dict]) -> dict[str, dict[str, int]]:
+    """Votes of the voice-only listeners for each clip, by CREMA-D's own emotions.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def listener_votes(rows: list[dict]) -> dict[str, list[int]]:
     column = {emotion: code for code, emotion in EMOTION_OF_VOTE.items()}
     try:
         return {
-            row["fileName"]: [int(row[column[emotion]]) for emotion in EMOTIONS]
+            row["fileName"]: {emotion: int(row[column[emotion]]) for emotion in EMOTIONS}
             for row in rows
             if int(row[""]) in VOICE_ONLY_IDS
         }
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(
             f"processedResults/tabulatedVotes.csv: {error!r}; expected the columns '', A, D, F, H, N, S and fileName, "
-            f"with whole numbers. Take the file anew, or remove it: it is optional."
+            f"with whole numbers. Get the file again, or remove it: it is optional."
         ) from error
 
 
@@ -79,7 +79,7 @@ def demographics(rows: list[dict]) -> dict[int, dict]:
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise InputError(
             f"VideoDemographics.csv: {error!r}; expected the columns ActorID, Age, Sex, Race and Ethnicity. "
-            f"Take the file anew, or remove it: it is optional."
+            f"Get the file again, or remove it: it is optional."
         ) from error
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePath
 
-from ser.corpus.clips import ClipName, Format, Utterance, emotion_of
+from ser.corpus.clips import ClipName, Format, Utterance
 from ser.errors import InputError
 
 
@@ -16,7 +16,7 @@ def parse_ravdess(path: str) -> Utterance:
     _, _, emotion, intensity, statement, _, actor = map(int, stem.split("-"))
     if not 1 <= emotion <= len(labels):
         raise InputError(f"emotion number {emotion:02d} in {stem!r}: expected 01 to {len(labels):02d}")
-    name = ClipName(stem, actor, f"{statement:02d}", emotion_of(labels[emotion - 1]), f"{intensity:02d}")
+    name = ClipName(stem, actor, f"{statement:02d}", labels[emotion - 1], f"{intensity:02d}")
     return Utterance(name, "male" if actor % 2 else "female")
 
 

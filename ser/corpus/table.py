@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from ser.corpus.clips import ClipName, Format, Utterance, emotion_of
+from ser.corpus.clips import ClipName, Format, Utterance
 from ser.errors import InputError
 
 TABLE = "clips.csv"
@@ -36,7 +36,7 @@ def table_parser(rows: list[dict]) -> Callable[[str], Utterance]:
             raise InputError(f"not listed in {TABLE}")
         row = listed[path]
         stem = path.rsplit(".", 1)[0]
-        name = ClipName(stem, numbers[row["speaker"]], row.get("sentence") or "", emotion_of(row["emotion"]), "XX")
+        name = ClipName(stem, numbers[row["speaker"]], row.get("sentence") or "", row["emotion"], "XX")
         return Utterance(name, (row.get("sex") or "").lower() or None)
 
     return parse

@@ -6,8 +6,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from ser.emotions import EMOTIONS
-
 BASELINE = "baseline"  # its name among the classifiers
 PERCENTILES = (5, 50, 95)
 
@@ -39,7 +37,7 @@ def build_baseline(seed: int) -> Pipeline:
 
 
 def predict_baseline(
-    features: NDArray, labels: NDArray[np.int64], *, train: list[int], seed: int
+    features: NDArray, labels: NDArray[np.int64], *, train: list[int], emotions: int, seed: int
 ) -> NDArray[np.float32]:
     """Fit the baseline on the training rows and predict every row.
 
@@ -47,6 +45,7 @@ def predict_baseline(
     ----------
     features : shape ``(clips, frames, features)``
     labels : emotion numbers ``(clips,)``
+    emotions : how many there are
 
     Returns
     -------
@@ -54,4 +53,4 @@ def predict_baseline(
     """
     rows = functionals(features)
     decided = build_baseline(seed).fit(rows[train], labels[train]).predict(rows)
-    return np.eye(len(EMOTIONS), dtype=np.float32)[decided]
+    return np.eye(emotions, dtype=np.float32)[decided]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import keras
 from keras import layers, ops
 
-from ser.emotions import EMOTIONS
 from ser.features.relative import scales_of
 from ser.networks.layers import FrameSums, ReferenceNormalization, RelativeFeatures, SpecAugment
 from ser.networks.network import Network
@@ -61,7 +60,7 @@ def build_network(network: Network, params, frames: int, table: Sequence[dict]) 
     )
     convolutions = network.build(own, frames, len(table), 2 if common.level else 1)
     normalize = ReferenceNormalization(name="normalize")
-    classify = _head(convolutions.output.shape[-1], dropout=own.dropout)
+    classify = _head(convolutions.output.shape[-1], emotions=len(params.corpus.emotions), dropout=own.dropout)
 
     features = keras.Input((frames, len(table)), name="features")
     sums, loud, top = sums_of(features)
@@ -93,7 +92,7 @@ def _said(pooled) -> list:
     return [0 * pooled[:, :1] + 1, pooled, ops.square(pooled)]
 
 
-def _head(channels: int, *, dropout: float) -> keras.Model:
+def _head(channels: int, *, emotions: int, dropout: float) -> keras.Model:
     """Dropout, a dense layer, dropout, and the logits; it knows how many references there were."""
     normalised, clips = keras.Input((channels,), name="normalised"), keras.Input((1,), name="clips")
     x = layers.Dropout(dropout, name="dropout_pooled")(normalised)
@@ -103,5 +102,5 @@ def _head(channels: int, *, dropout: float) -> keras.Model:
     x = layers.BatchNormalization(name="dense_norm")(x)
     x = layers.Activation("relu", name="dense_relu")(x)
     x = layers.Dropout(0.75 * dropout, name="dropout_dense")(x)
-    logits = layers.Dense(len(EMOTIONS), dtype="float32", name="logits")(x)
+    logits = layers.Dense(emotions, dtype="float32", name="logits")(x)
     return keras.Model([normalised, clips], logits, name="head")

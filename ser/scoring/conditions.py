@@ -65,12 +65,12 @@ def condition_row(
     if not answered.any():
         return row | {"passed": False}
     resampled = bootstrap(
-        actor_confusions(true, after, actors[answered]),
+        actor_confusions(true, after, actors[answered], given.shape[1]),
         samples=bootstrap_samples,
         rng=np.random.default_rng(seed),
     )
-    uar = unweighted_average_recall(confusion(true, after))
-    row["uar"], row["change"] = rounded(uar), rounded(uar - unweighted_average_recall(confusion(true, before)))
+    was, uar = (unweighted_average_recall(confusion(true, said, given.shape[1])) for said in (before, after))
+    row["uar"], row["change"] = rounded(uar), rounded(uar - was)
     row["uar_low"], row["uar_high"] = interval(unweighted_average_recall(resampled))
     shares = np.maximum(given[answered], 1e-12)
     row["entropy_bit"] = rounded(-np.mean(np.sum(shares * np.log2(shares), axis=1)))

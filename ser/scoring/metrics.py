@@ -43,6 +43,7 @@ def classifier_metrics(
             actors[chosen],
             bootstrap_samples=bootstrap_samples,
             rng=np.random.default_rng(seed),
+            emotions=settings.corpus.emotions,
             hard_decisions=hard_decisions,
         )
     listeners = score_listeners(votes[subsets == "test"], actual[subsets == "test"])
@@ -109,7 +110,7 @@ def group_rows(network: str, probabilities, actual, groups: dict[str, NDArray[np
     for group, values in groups.items():
         for value in np.unique(values):
             chosen = values == value
-            counts = confusion(actual[chosen], predicted[chosen])
+            counts = confusion(actual[chosen], predicted[chosen], probabilities.shape[1])
             rows.append(
                 {
                     "network": network,

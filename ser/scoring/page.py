@@ -1,13 +1,13 @@
 """The report of a training: one HTML page that needs nothing else."""
 
 import base64
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.audio.conditions import MICROPHONE
-from ser.emotions import EMOTIONS
 from ser.scoring import charts
 from ser.scoring.calibration import temper
 from ser.scoring.scores import actor_confusions, bootstrap, interval, recalls
@@ -100,13 +100,13 @@ def curves_section(histories: dict[str, list[dict]]) -> str:
     return f'<div class="side">{"".join(parts)}</div>'
 
 
-def confusion_section(counts: dict[str, NDArray[np.int64]]) -> str:
+def confusion_section(counts: dict[str, NDArray[np.int64]], emotions: Sequence[str]) -> str:
     """Confusion matrices: rows are the intended emotion, shares of a row in per cent."""
     parts = []
     for name, matrix in counts.items():
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        rows = [[EMOTIONS[row], *(_shaded(value) for value in shares[row])] for row in range(len(EMOTIONS))]
-        shown = table(["intended", *(emotion[:3] for emotion in EMOTIONS)], rows)
+        rows = [[emotion, *(_shaded(value) for value in own)] for emotion, own in zip(emotions, shares, strict=True)]
+        shown = table(["intended", *(emotion[:3] for emotion in emotions)], rows)
         parts.append(f"<div><h3>{escape(title_of(name))}</h3>{shown}</div>")
     return f'<div class="side">{"".join(parts)}</div>'
 
@@ -121,25 +121,26 @@ def recall_section(
     actors: NDArray[np.int64],
     votes: NDArray[np.int64],
     *,
+    emotions: Sequence[str],
     samples: int,
     seed: int,
 ) -> str:
     """Recall of each emotion with its interval over actors, beside the listeners' votes for it."""
     series: dict[str, list] = {}
     for name, predicted in decided.items():
-        counts = actor_confusions(actual, predicted, actors)
+        counts = actor_confusions(actual, predicted, actors, len(emotions))
         drawn = recalls(bootstrap(counts, samples=samples, rng=np.random.default_rng(seed)))
         values = recalls(counts.sum(axis=0))
         series[title_of(name)] = [
-            None if np.isnan(values[row]) else (values[row], *interval(drawn[:, row])) for row in range(len(EMOTIONS))
+            None if np.isnan(values[row]) else (values[row], *interval(drawn[:, row])) for row in range(len(emotions))
         ]
     heard = votes.sum(axis=1) > 0
     if heard.any():
         shares = votes[heard] / votes[heard].sum(axis=1, keepdims=True)
         of = actual[heard]
-        means = [shares[of == row, row].mean() if (of == row).any() else None for row in range(len(EMOTIONS))]
+        means = [shares[of == row, row].mean() if (of == row).any() else None for row in range(len(emotions))]
         series["a listener"] = [None if mean is None else (mean, mean, mean) for mean in means]
-    return charts.points_with_intervals(list(EMOTIONS), series, x="recall on test", reference=1 / len(EMOTIONS))
+    return charts.points_with_intervals(list(emotions), series, x="recall on test", reference=1 / len(emotions))
 
 
 def conditions_section(rows: list[dict]) -> str:

@@ -1,9 +1,9 @@
 """Scores of predicted probabilities, with intervals over actors."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
-
-from ser.emotions import EMOTIONS
 
 CALIBRATION_BINS = 15
 CONFIDENCE = 0.95
@@ -14,9 +14,8 @@ def fuse(probabilities: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.mean(list(probabilities.values()), axis=0)
 
 
-def confusion(actual: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts of each predicted emotion (columns) for each actual one (rows)."""
-    size = len(EMOTIONS)
+def confusion(actual: NDArray[np.int64], predicted: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Counts of each predicted emotion (columns) for each actual one (rows), of ``size`` emotions."""
     return np.bincount(size * actual + predicted, minlength=size * size).reshape(size, size)
 
 
@@ -57,10 +56,11 @@ def calibration_error(probabilities: NDArray[np.float32], actual: NDArray[np.int
 
 
 def actor_confusions(
-    actual: NDArray[np.int64], predicted: NDArray[np.int64], actors: NDArray[np.int64]
+    actual: NDArray[np.int64], predicted: NDArray[np.int64], actors: NDArray[np.int64], size: int
 ) -> NDArray[np.int64]:
     """One confusion matrix an actor, shape ``(actors, emotions, emotions)``, by actor number."""
-    return np.stack([confusion(actual[actors == actor], predicted[actors == actor]) for actor in np.unique(actors)])
+    of_actor = (actors == actor for actor in np.unique(actors))
+    return np.stack([confusion(actual[chosen], predicted[chosen], size) for chosen in of_actor])
 
 
 def bootstrap(counts: NDArray[np.int64], *, samples: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -98,6 +98,7 @@ def score(
     *,
     bootstrap_samples: int,
     rng: np.random.Generator,
+    emotions: Sequence[str],
     hard_decisions: bool = False,
 ) -> dict:
     """All scores of one subset, as fractions.
@@ -106,11 +107,13 @@ def score(
     ----------
     probabilities : shape ``(clips, emotions)``
     actual, actors : shape ``(clips,)``
+    emotions : in the order of the probabilities
     hard_decisions : the probabilities are 0 and 1, from a classifier that has none: no calibration error
     """
     predicted = probabilities.argmax(axis=1)
-    counts = confusion(actual, predicted)
-    resampled = bootstrap(actor_confusions(actual, predicted, actors), samples=bootstrap_samples, rng=rng)
+    counts = confusion(actual, predicted, len(emotions))
+    of_actors = actor_confusions(actual, predicted, actors, len(emotions))
+    resampled = bootstrap(of_actors, samples=bootstrap_samples, rng=rng)
     accuracy_low, accuracy_high = interval(accuracy(resampled))
     uar_low, uar_high = interval(unweighted_average_recall(resampled))
     calibration = {} if hard_decisions else {"calibration_error": rounded(calibration_error(probabilities, actual))}
@@ -125,7 +128,7 @@ def score(
         **calibration,
         "recall": {
             emotion: rounded(value)
-            for emotion, value in zip(EMOTIONS, recalls(counts), strict=True)
+            for emotion, value in zip(emotions, recalls(counts), strict=True)
             if np.isfinite(value)
         },
         "clips": len(actual),
@@ -147,7 +150,8 @@ def paired_difference(
     The interval is by bootstrap over actors, drawn alike for both; the p-value, two-sided, by
     exchanging the two predictions of randomly chosen actors (a paired permutation test).
     """
-    one, two = (actor_confusions(actual, predicted, actors) for predicted in (first, second))
+    size = int(max(values.max() for values in (actual, first, second))) + 1
+    one, two = (actor_confusions(actual, predicted, actors, size) for predicted in (first, second))
     weights = rng.multinomial(len(one), np.full(len(one), 1 / len(one)), size=samples)
     resampled = [unweighted_average_recall(np.tensordot(weights, counts, axes=1)) for counts in (one, two)]
     observed = unweighted_average_recall(one.sum(axis=0)) - unweighted_average_recall(two.sum(axis=0))
@@ -173,7 +177,7 @@ def score_listeners(votes: NDArray[np.int64], actual: NDArray[np.int64]) -> dict
         return None
     chosen = votes[heard] == votes[heard].max(axis=1, keepdims=True)
     share = chosen / chosen.sum(axis=1, keepdims=True)
-    counts = np.stack([share[actual[heard] == emotion].sum(axis=0) for emotion in range(len(EMOTIONS))])
+    counts = np.stack([share[actual[heard] == emotion].sum(axis=0) for emotion in range(votes.shape[1])])
     return {
         "accuracy": rounded(accuracy(counts)),
         "uar": rounded(unweighted_average_recall(counts)),

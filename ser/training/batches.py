@@ -3,12 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.emotions import EMOTIONS
 from ser.training.data import Pool
 from ser.training.on_the_fly import warp_frequency, warp_time
 
 REFERENCE_CLIPS = (1, 2, 4, 8, 16)  # a clip may have so many references, or all others of its group
-NEUTRAL = EMOTIONS.index("neutral")
 
 
 class Batches:
@@ -25,6 +23,7 @@ class Batches:
     pool : see ``ser.training.data.training_pool``
     mel_columns : first column that is a mel band, and the one behind the last; only these can be warped
     class_weights : shape ``(emotions,)``, or ``None``
+    neutral : number of the ordinary voice among the emotions, or ``None``
     settings : the parameters ``training``
     """
 
@@ -34,11 +33,12 @@ class Batches:
         *,
         mel_columns: tuple[int, int],
         class_weights: NDArray[np.float32] | None,
+        neutral: int | None,
         seed: int,
         settings,
     ):
         self.pool, self.mel_columns, self.class_weights = pool, slice(*mel_columns), class_weights
-        self.seed, self.settings = seed, settings
+        self.neutral, self.seed, self.settings = neutral, seed, settings
         self.batch_size = min(settings.batch_size, len(pool.rows))
 
     def __len__(self) -> int:
@@ -54,7 +54,14 @@ class Batches:
         clips, groups = clips[chosen], groups[chosen]
         rng = np.random.default_rng([self.seed, epoch, index])
         features = self.pool.features[self.pool.rows[clips, versions[chosen]]].astype(np.float32)
-        references = draw_references(groups, self.pool.labels[clips], self.settings.references, rng)
+        references = draw_references(
+            groups,
+            self.pool.labels[clips],
+            self.settings.references,
+            rng,
+            emotions=self.pool.targets.shape[1],
+            neutral=self.neutral,
+        )
         mixing = draw_mixing(len(clips), self.settings.on_the_fly.mixup_alpha, rng)
         targets = mixing @ self.pool.targets[clips]
         inputs = (self.augment(features, rng), references, mixing)
@@ -86,7 +93,13 @@ class Batches:
 
 
 def draw_references(
-    groups: NDArray[np.int64], labels: NDArray[np.int64], settings, rng: np.random.Generator
+    groups: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    settings,
+    rng: np.random.Generator,
+    *,
+    emotions: int,
+    neutral: int | None,
 ) -> NDArray[np.float32]:
     """Which clips of a batch are references of which, never a clip of itself.
 
@@ -96,6 +109,8 @@ def draw_references(
     settings : the parameters ``training.references``: the share of clips that have none; of the others, the
         share whose references are neutral, as the voice of somebody who reads aloud; and the share whose
         references have two emotions
+    emotions : how many there are
+    neutral : which of them is the ordinary voice; ``None`` where none is: any references then
 
     Returns
     -------
@@ -109,9 +124,9 @@ def draw_references(
         others = others[others != clip]
         kind = rng.random()
         if kind < settings.neutral:
-            others = others[labels[others] == NEUTRAL]
+            others = others if neutral is None else others[labels[others] == neutral]
         elif kind < settings.neutral + settings.two_emotions:
-            others = others[np.isin(labels[others], rng.permutation(len(EMOTIONS))[:2])]
+            others = others[np.isin(labels[others], rng.permutation(emotions)[:2])]
         count = int(rng.choice([*REFERENCE_CLIPS, len(groups)]))
         references[clip, rng.permutation(others)[:count]] = 1
     return references

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.corpus.leaks import check_copies
-from ser.emotions import EMOTIONS
 
 
 @dataclass(frozen=True)
@@ -37,20 +36,20 @@ class Pool:
     labels: NDArray[np.int64]
 
 
-def emotion_targets(emotions: list[str], votes: NDArray[np.int64], *, soft_labels: float) -> NDArray[np.float32]:
+def emotion_targets(labels: NDArray[np.int64], votes: NDArray[np.int64], *, soft_labels: float) -> NDArray[np.float32]:
     """Target distributions: the intended emotion, mixed with the listeners' votes by ``soft_labels``.
 
     Parameters
     ----------
-    emotions : intended emotion of each clip
-    votes : shape ``(clips, emotions)``; a clip without votes keeps its intended emotion alone
+    labels : number of the intended emotion of each clip, shape ``(clips,)``
+    votes : shape ``(clips, emotions)``; a clip without votes keeps only its intended emotion
     soft_labels : weight of the votes, 0 to 1
 
     Returns
     -------
     shape ``(clips, emotions)``; rows sum to 1
     """
-    intended = np.eye(len(EMOTIONS), dtype=np.float32)[[EMOTIONS.index(emotion) for emotion in emotions]]
+    intended = np.eye(votes.shape[1], dtype=np.float32)[labels]
     count = votes.sum(axis=1, keepdims=True)
     share = np.where(count > 0, votes / np.maximum(count, 1), intended)
     return ((1 - soft_labels) * intended + soft_labels * share).astype(np.float32)

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.emotions import EMOTIONS
 from ser.features.relative import Answer
 from ser.networks.speaker import SpeakerNetwork
 from ser.scoring.scores import confusion, unweighted_average_recall
@@ -188,7 +187,7 @@ def _prepared(batches: Batches, epoch: int) -> Iterator[tuple[tuple, float]]:
 
 def _validate(model: keras.Model, features: NDArray, actual: NDArray[np.int64]) -> dict:
     probabilities = predict_probabilities(model, features)
-    counts = confusion(actual, probabilities.argmax(axis=1))
+    counts = confusion(actual, probabilities.argmax(axis=1), probabilities.shape[1])
     likelihood = probabilities[np.arange(len(actual)), actual]
     return {
         "validation_loss": -np.log(np.maximum(likelihood, 1e-7)).mean(),
@@ -215,4 +214,4 @@ def _restore(model: keras.Model, values: list[NDArray]) -> None:
 def balanced_class_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weights inverse to each emotion's share of the targets, with mean 1 over the rows."""
     share = targets.mean(axis=0)
-    return (1 / (len(EMOTIONS) * np.maximum(share, 1e-6))).astype(np.float32)
+    return (1 / (targets.shape[1] * np.maximum(share, 1e-6))).astype(np.float32)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.emotions import EMOTIONS
+from ser.emotions import NEUTRAL
 from ser.features.relative import scales_of
 from ser.networks.network import Network
 from ser.networks.speaker import build_network
@@ -28,7 +28,8 @@ from ser.training.fit import (
 class Clips:
     """Of every clip, in the order of ``clips.parquet``; and of every offline copy."""
 
-    emotions: list[str]
+    emotions: tuple[str, ...]  # those told apart, in the order of their numbers
+    labels: NDArray[np.int64]  # number of each clip's emotion
     actors: NDArray[np.int64]
     votes: NDArray[np.int64]  # (clips, emotions)
     subsets: list[str]
@@ -37,10 +38,6 @@ class Clips:
     def rows(self, subset: str) -> list[int]:
         """Rows of a subset."""
         return [row for row, other in enumerate(self.subsets) if other == subset]
-
-    def labels(self) -> NDArray[np.int64]:
-        """Number of each clip's emotion."""
-        return np.array([EMOTIONS.index(emotion) for emotion in self.emotions])
 
 
 @dataclass(frozen=True)
@@ -77,13 +74,13 @@ def train(
     table = [features.table[column] for column in columns]
     pool = training_pool(
         features.array,
-        emotion_targets(clips.emotions, clips.votes, soft_labels=settings.soft_labels),
+        emotion_targets(clips.labels, clips.votes, soft_labels=settings.soft_labels),
         subsets=clips.subsets,
         copies=clips.copies,
         wanted=settings.copies,
         columns=columns,
         actors=clips.actors,
-        labels=clips.labels(),
+        labels=clips.labels,
     )
     held_out = clips.rows("validation")
     validation = take(features.array, rows=held_out, columns=columns)
@@ -91,6 +88,7 @@ def train(
         pool,
         mel_columns=tuple(scales_of(table).mel_columns),
         class_weights=balanced_class_weights(pool.targets) if settings.class_weights else None,
+        neutral=clips.emotions.index(NEUTRAL) if NEUTRAL in clips.emotions else None,
         seed=own.seed,
         settings=settings,
     )
@@ -114,7 +112,7 @@ def train(
     history = fit(
         model,
         batches,
-        (validation, clips.labels()[held_out]),
+        (validation, clips.labels[held_out]),
         epochs=own.epochs,
         patience_epochs=own.patience_epochs,
         progress=progress,

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from ser import artifacts
 from ser.corpus.leaks import check_split
-from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.networks.network import Network
 from ser.params import load
@@ -20,7 +21,8 @@ def read_features(network: Network) -> Features:
 
 def read_clips() -> Clips:
     """Index, division and copies, as the stages before wrote them."""
-    clips, split = artifacts.read_parquet("data/clips.parquet"), artifacts.read_parquet("data/split.parquet")
+    params, clips = load(), artifacts.read_parquet("data/clips.parquet")
+    split = artifacts.read_parquet("data/split.parquet")
     copies = artifacts.read_parquet("data/augmented.parquet")
     if clips["clip"].tolist() != split["clip"].tolist():
         raise InputError(
@@ -31,16 +33,17 @@ def read_clips() -> Clips:
         clips["actor"].tolist(),
         clips["fingerprint"].tolist(),
         split["subset"].tolist(),
-        protocol=load().split.protocol,
+        protocol=params.split.protocol,
     )
     kinds = [
         f"{transform} {value:g}" if transform == "device" else transform
         for transform, value in zip(copies["transform"], copies["value"], strict=True)
     ]
     return Clips(
-        emotions=clips["emotion"].tolist(),
+        emotions=params.corpus.emotions,
+        labels=np.array([params.corpus.emotions.index(emotion) for emotion in clips["emotion"]]),
         actors=clips["actor"].to_numpy(),
-        votes=clips[[f"votes_{emotion}" for emotion in EMOTIONS]].to_numpy(),
+        votes=clips[[f"votes_{emotion}" for emotion in params.corpus.emotions]].to_numpy(),
         subsets=split["subset"].tolist(),
         copies=Copies(copies["source_row"].to_numpy(), kinds),
     )

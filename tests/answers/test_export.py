@@ -26,7 +26,7 @@ from ser.emotions import EMOTIONS
 from ser.errors import InputError, NoAnswer
 
 SHIPPED = unpack(files("ser").joinpath("pretrained.zip").read_bytes(), name="b")
-ADDED = ("format", "format_version", "emotions", "networks", "hash")  # by pack
+ADDED = ("format", "format_version", "networks", "hash")  # by pack
 SMALL = {name: replace(own, model=name.encode()) for name, own in SHIPPED.networks.items()}
 ABOUT = {key: value for key, value in SHIPPED.about.items() if key not in ADDED}
 
@@ -102,7 +102,10 @@ def test_no_flipped_byte_goes_unnoticed(packed, seed):
         ({"metrics": None}, "metrics"),
         ({"params": {}}, "preprocess: Field required"),
         ({"params": ABOUT["params"] | {"preprocess": 5}}, "preprocess"),
-        ({"emotions": ["joy"]}, "knows the emotions"),
+        ({"emotions": ["joy"]}, "emotions"),
+        ({"emotions": ["joy", "anger"]}, "emotions.*alphabet"),
+        ({"emotions": ["anger", "anger"]}, "emotions.*alphabet"),
+        ({"emotions": ["anger", "\x1b[2J"]}, "emotions.1"),
         ({"surprise": 1}, "surprise"),
         ({f"extra{i}": i for i in range(20_000)}, "extra0"),
         ({"versions": {f"package{i}": "1" for i in range(20_000)}}, "versions"),

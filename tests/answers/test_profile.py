@@ -13,6 +13,7 @@ from ser.answers.evaluation import list_corpus
 from ser.answers.opening import open_bundle
 from ser.answers.profile import Profile, parse_profile, read_profile
 from ser.answers.recognizer import Recognizer
+from ser.corpus.clips import words_of
 from ser.corpus.partitions import published_partition
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
@@ -225,7 +226,7 @@ def held_out_speech(actors: int):
     corpus = next((folder for folder in REAL_CORPORA if folder.is_dir()), None)
     if corpus is None:
         pytest.skip("no real speech in ../shared/crema-d or data/crema-d")
-    listing = list_corpus(str(corpus), "crema-d")
+    listing = list_corpus(str(corpus), "crema-d", words_of(None))
     subset_of = published_partition("audeering", 1)
     own = sorted({u.name.actor for u in listing.utterances.values() if subset_of[u.name.actor] == "validation"})
     for path, utterance in list(listing.utterances.items()):

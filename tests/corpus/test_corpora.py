@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -11,11 +12,13 @@ from ser import artifacts, cli
 from ser.answers.evaluation import heard_before
 from ser.answers.opening import open_bundle
 from ser.audio.reading import read_audio
-from ser.corpus.clips import OtherEmotion
+from ser.corpus.clips import ClipName, OtherEmotion, Utterance, emotion_of, words_of
 from ser.corpus.emodb import parse_emodb
+from ser.corpus.listing import read_names
 from ser.corpus.ravdess import parse_ravdess
 from ser.corpus.table import table_parser
 from ser.corpus.tess import parse_tess
+from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from stages.split import refuse_if_too_many
 
@@ -34,7 +37,7 @@ from stages.split import refuse_if_too_many
 )
 def test_names_say_speaker_emotion_and_sex(parse, path, actor, emotion, sex):
     found = parse(path)
-    assert (found.name.actor, found.name.emotion, found.sex) == (actor, emotion, sex)
+    assert (found.name.actor, emotion_of(found.name.emotion, words_of(None)), found.sex) == (actor, emotion, sex)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ def test_names_say_speaker_emotion_and_sex(parse, path, actor, emotion, sex):
 )
 def test_other_emotions_are_named(parse, path, label):
     with pytest.raises(OtherEmotion, match=f"emotion '{label}' is none of"):
-        parse(path)
+        emotion_of(parse(path).name.emotion, words_of(None))
 
 
 @pytest.mark.parametrize(
@@ -69,8 +72,8 @@ def test_names_of_another_kind_are_refused(parse, path):
 def test_a_table_numbers_its_speakers_and_refuses_what_it_cannot_read():
     rows = [{"path": "b.wav", "speaker": "zoe", "emotion": "Joy"}, {"path": "a.wav", "speaker": "al", "emotion": "sad"}]
     parse = table_parser(rows)
-    assert (parse("b.wav").name.actor, parse("b.wav").name.emotion) == (2, "happiness")
-    assert (parse("a.wav").name.actor, parse("a.wav").name.emotion) == (1, "sadness")
+    assert (parse("b.wav").name.actor, parse("b.wav").name.emotion) == (2, "Joy")
+    assert (parse("a.wav").name.actor, parse("a.wav").name.emotion) == (1, "sad")
     with pytest.raises(InputError, match="not listed"):
         parse("c.wav")
     with pytest.raises(InputError, match="column emotion and speaker"):
@@ -103,13 +106,36 @@ def write_ravdess(folder, samples, emotion: int, repetition: int, actor: int) ->
 
 
 def test_another_emotion_is_no_fault_of_the_corpus():
-    calm = {"file": "calm.wav", "reason": "left out: emotion 'calm' is none of the six"}
+    listing = read_names(["a-calm.wav", "b-angry.wav", "c.wav", "d-joy.txt"], dashed, words_of(None))
+    assert listing.left_out == {"a-calm.wav": "calm"}
+    assert {path: said.name.emotion for path, said in listing.utterances.items()} == {"b-angry.wav": "anger"}
+    assert "two parts" in listing.misnamed["c.wav"]
+    assert "no clip by its name" in listing.misnamed["d-joy.txt"]
+
+
+def dashed(path: str) -> Utterance:
+    speaker, dash, emotion = path.split(".")[0].partition("-")
+    if not dash:
+        raise InputError("has not two parts")
+    return Utterance(ClipName(path, ord(speaker), "", emotion, "XX"))
+
+
+def test_the_words_of_a_corpus_name_the_emotions_that_its_parameters_say():
+    words = words_of({"Calm": "calm", "angry": "anger", "furious": "anger"})
+    assert [emotion_of(word, words) for word in ("calm", " FURIOUS", "anger")] == ["calm", "anger", "anger"]
+    with pytest.raises(OtherEmotion, match="emotion 'happy' is none of anger, calm"):
+        emotion_of("happy", words)
+
+
+def test_a_corpus_may_be_broken_so_far_and_no_further():
+    corpus = SimpleNamespace(max_rejected_fraction=0.34, emotions=EMOTIONS)
     broken = {"file": "broken.wav", "reason": "an empty file"}
-    refuse_if_too_many([calm, broken], 4, max_fraction=0.34)
+    refuse_if_too_many([broken], 3, corpus)
+    corpus.max_rejected_fraction = 0.3
     with pytest.raises(InputError, match=r"^1 of 3 clips were rejected.* the first: broken\.wav: an empty file"):
-        refuse_if_too_many([calm, broken], 4, max_fraction=0.3)
+        refuse_if_too_many([broken], 3, corpus)
     with pytest.raises(InputError, match="Every clip carries another emotion"):
-        refuse_if_too_many([calm, calm], 2, max_fraction=1.0)
+        refuse_if_too_many([], 0, corpus)
 
 
 def test_speakers_whom_the_networks_have_heard_are_counted():

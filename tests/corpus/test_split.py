@@ -195,7 +195,7 @@ def test_votes_are_those_of_voice_only_listeners():
         {"": number, "fileName": "x", **dict(zip("ADFHNS", range(6), strict=True))} for number in ("100001", "200001")
     ]
     rows[1]["A"] = 9
-    assert listener_votes(rows) == {"x": [0, 1, 2, 3, 4, 5]}
+    assert listener_votes(rows) == {"x": dict(zip(EMOTIONS, range(6), strict=True))}
     with pytest.raises(InputError, match="tabulatedVotes"):
         listener_votes([{"": "100001", "A": "many"}])
     actor = {"ActorID": "1001", "Age": "", "Sex": "Female", "Race": "Asian", "Ethnicity": "Hispanic"}

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from helpers import Project, set_params, sine
 
+from ser.corpus.listing import list_files
 from ser.errors import InputError
-from stages.split import list_files
 
 RATE = 16000
 

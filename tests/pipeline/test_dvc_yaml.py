@@ -124,6 +124,7 @@ def test_confusion_plots_show_shares_of_each_actual_emotion():
 RERUNS = {
     "corpus.dir": ("elsewhere", ["split", "preprocess", *FROM_SIGNALS]),
     "corpus.format": ("table", ["split", "preprocess", *FROM_SIGNALS]),
+    "corpus.labels": ({"angry": "anger", "calm": "calm"}, FROM_SPLIT),
     "corpus.min_duration_seconds": (0.4, FROM_SPLIT),
     "corpus.max_duration_seconds": (50.0, FROM_SPLIT),
     "corpus.max_rejected_fraction": (0.04, FROM_SPLIT),

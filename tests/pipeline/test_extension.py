@@ -55,13 +55,13 @@ CORPUS = '''
 
 from pathlib import PurePath
 
-from ser.corpus.clips import ClipName, Format, Utterance, emotion_of
+from ser.corpus.clips import ClipName, Format, Utterance
 
 
 def parse_toy(path: str) -> Utterance:
     stem = PurePath(path).stem
     speaker, emotion, number = stem.split("-")
-    return Utterance(ClipName(stem, int(speaker), number, emotion_of(emotion), "XX"))
+    return Utterance(ClipName(stem, int(speaker), number, emotion, "XX"))
 
 
 FORMAT = Format(parse_toy, "", "Toy (nobody, 2026)", "free")

@@ -57,6 +57,7 @@ def changed_by(**on) -> tuple[np.ndarray, np.ndarray]:
             pool,
             mel_columns=(0, 16),
             class_weights=None,
+            neutral=4,
             seed=0,
             settings=SimpleNamespace(
                 batch_size=8,

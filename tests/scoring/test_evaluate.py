@@ -32,7 +32,7 @@ def answers(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_scores_equal_scikit_learn(answers):
     actual, probabilities, _ = answers
     predicted = probabilities.argmax(axis=1)
-    counts = confusion(actual, predicted)
+    counts = confusion(actual, predicted, 6)
     assert accuracy(counts) == pytest.approx(accuracy_score(actual, predicted))
     assert unweighted_average_recall(counts) == pytest.approx(balanced_accuracy_score(actual, predicted))
     assert macro_f1(counts) == pytest.approx(f1_score(actual, predicted, average="macro"))
@@ -40,7 +40,7 @@ def test_scores_equal_scikit_learn(answers):
 
 
 def test_an_emotion_that_does_not_occur_does_not_count():
-    counts = confusion(np.array([0, 0, 1]), np.array([0, 1, 1]))
+    counts = confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 6)
     assert unweighted_average_recall(counts) == pytest.approx(0.75)
 
 
@@ -57,13 +57,13 @@ def test_bootstrap_draws_actors_not_clips(rng):
     actual = np.zeros(200, int)
     predicted = np.repeat([0, 1], 100)
     actors = np.repeat([1001, 1002], 100)
-    resampled = accuracy(bootstrap(actor_confusions(actual, predicted, actors), samples=500, rng=rng))
+    resampled = accuracy(bootstrap(actor_confusions(actual, predicted, actors, 6), samples=500, rng=rng))
     assert set(resampled.round(6)) == {0.0, 0.5, 1.0}
 
 
 def test_score_has_an_interval_around_its_value(answers, rng):
     actual, probabilities, actors = answers
-    given = score(probabilities, actual, actors, bootstrap_samples=500, rng=rng)
+    given = score(probabilities, actual, actors, bootstrap_samples=500, rng=rng, emotions=EMOTIONS)
     assert given["uar_low"] < given["uar"] < given["uar_high"]
     assert given["accuracy_low"] < given["accuracy"] < given["accuracy_high"]
     assert list(given["recall"]) == list(EMOTIONS)

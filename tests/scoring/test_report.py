@@ -51,6 +51,7 @@ def test_importance_is_that_of_the_family_that_matters(rng):
     families = ["energy", "rmse", "zero_crossing_rate"]
     params = SimpleNamespace(features_1d=SimpleNamespace(n_mels=4, n_mfcc=4))
     recognizer = SimpleNamespace(
+        emotions=EMOTIONS,
         params=params,
         networks={"cnn1d": SimpleNamespace(columns=families)},
         columns={"cnn1d": [0, 1, 2]},
@@ -81,7 +82,7 @@ def test_recall_without_listeners_is_drawn_without_them(rng):
     actual, actors = np.tile(np.arange(6), 10), np.repeat(np.arange(10), 6)
     given = {"cnn1d": rng.integers(0, 6, 60)}
     for votes in (np.zeros((60, 6), int), np.eye(6, dtype=int)[actual]):
-        chart = report.recall_section(given, actual, actors, votes, samples=50, seed=0)
+        chart = report.recall_section(given, actual, actors, votes, emotions=EMOTIONS, samples=50, seed=0)
         assert ("a listener" in chart) == votes.any()
 
 

@@ -9,6 +9,7 @@ from helpers import ROOT, set_params
 
 from ser import artifacts
 from ser.corpus.partitions import published_partition
+from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.params import load
 from ser.scoring.tables import scores_page
@@ -109,7 +110,7 @@ def pooled_of(ten_actors: list[int], rng: np.random.Generator) -> dict:
     actors = np.repeat(ten_actors, 60)
     votes = np.eye(6, dtype=int)[actual]
     groups = {"sex": np.where(actors % 2, "Male", "Female")}
-    return score_pooled(given, actual, actors, votes, groups, bootstrap_samples=200, seed=0)
+    return score_pooled(given, actual, actors, votes, groups, emotions=EMOTIONS, bootstrap_samples=200, seed=0)
 
 
 @pytest.fixture

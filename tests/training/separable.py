@@ -3,6 +3,7 @@
 import numpy as np
 from helpers import SMALL
 
+from ser.emotions import EMOTIONS
 from ser.features.columns import column_rows
 from ser.training.data import Copies
 from ser.training.train import Clips, Features
@@ -17,7 +18,8 @@ def separable_experiment() -> tuple[Features, Clips]:
     for band in range(4):
         features[np.arange(96), :20, 4 * labels + band] += 12
     clips = Clips(
-        emotions=[("anger", "disgust", "fear", "happiness", "neutral", "sadness")[i] for i in labels],
+        emotions=EMOTIONS,
+        labels=labels,
         actors=np.repeat(np.arange(8), 12),
         votes=np.zeros((96, 6), int),
         subsets=["train"] * 48 + ["validation"] * 24 + ["test"] * 24,

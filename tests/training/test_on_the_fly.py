@@ -64,7 +64,7 @@ def pool_of(features: np.ndarray, *, clips: int, versions: int) -> Pool:
 def make(features: np.ndarray, *, seed: int = 0, versions: int = 1, **changes) -> Batches:
     settings = SETTINGS.model_copy(update={"batch_size": 20, "group_clips": 6} | changes)
     pool = pool_of(features, clips=60, versions=versions)
-    return Batches(pool, mel_columns=(0, 12), class_weights=None, seed=seed, settings=settings)
+    return Batches(pool, mel_columns=(0, 12), class_weights=None, neutral=4, seed=seed, settings=settings)
 
 
 def test_batches_depend_on_seed_epoch_and_number_only(batch):
@@ -98,7 +98,12 @@ def test_clips_as_recorded_have_their_share(batch):
 def references(labels: list[int], groups: list[int], draws: int = 300, **shares: float) -> np.ndarray:
     settings = SimpleNamespace(**{"none": 0.0, "neutral": 0.0, "two_emotions": 0.0} | shares)
     rng = np.random.default_rng(0)
-    return np.stack([draw_references(np.array(groups), np.array(labels), settings, rng) for _ in range(draws)])
+    return np.stack(
+        [
+            draw_references(np.array(groups), np.array(labels), settings, rng, emotions=6, neutral=4)
+            for _ in range(draws)
+        ]
+    )
 
 
 def test_references_are_other_clips_of_the_group():
