@@ -26,6 +26,7 @@ from ser.audio import augmentation, preprocessing
 from ser.audio.preprocessing import FRAME_LENGTH, HOP_LENGTH
 from ser.audio.stft import frame
 from ser.features import frame_features, mel
+from ser.features.pitch import fundamental_frequency
 from stages.shared.rows import BLOCK
 
 PARAMS = yaml.safe_load(Path("params.yaml").read_text())
@@ -200,7 +201,7 @@ def librosa_levels(signals: np.ndarray) -> np.ndarray:
 
 
 def own_levels_and_pitch(signals: np.ndarray) -> np.ndarray:
-    frame_features.fundamental_frequency(
+    fundamental_frequency(
         signals,
         sample_rate=RATE,
         frame_length=FEATURES["pitch_frame_length"],

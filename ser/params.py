@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ser.corpus.formats import FORMATS
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
+from ser.features.families import FrameFeatures
+from ser.features.mel import Mel
 from ser.settings import Block, Count, Fraction, Labels, NonNegative, Positive, Rate, Schedule, Seed, Share
 
 
@@ -145,26 +147,6 @@ class Augment(Block):
     seed: Seed
 
 
-class Spectrograms(Block):
-    """The log-mel spectrogram."""
-
-    n_fft: Annotated[int, Field(ge=16, le=65536, multiple_of=2)]
-    hop_length: Count
-    n_mels: Annotated[int, Field(ge=1, le=1024)]
-    fmin_hz: NonNegative
-    fmax_hz: Positive
-
-
-class Features1d(Spectrograms):
-    """The frame features."""
-
-    n_mfcc: Annotated[int, Field(ge=1, le=1024)]
-    sub_frames: Annotated[int, Field(ge=2, le=1024)]
-    pitch_frame_length: Annotated[int, Field(ge=16, le=65536, multiple_of=2)]
-    pitch_fmin_hz: Positive
-    pitch_fmax_hz: Positive
-
-
 class OnTheFly(Block):
     """Augmentation drawn anew for every training batch."""
 
@@ -228,8 +210,8 @@ class Params(Block):
     split: Split
     preprocess: Preprocess
     augment: Augment
-    features_1d: Features1d
-    spectrograms: Spectrograms
+    features_1d: FrameFeatures
+    spectrograms: Mel
     training: Training
     networks: dict[str, Schedule]  # blocks ``train_NAME``, by name
     evaluate: Evaluate

@@ -1,6 +1,6 @@
 """The types that parameters are made of; what stands in ``params.yaml`` and in a bundle is checked with them."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -11,10 +11,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Family = Literal["log_mel", "energy", "entropy_of_energy", "zero_crossing_rate", "rmse", "mfcc", "pitch"]
 Emotion = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_ -]{0,30}$")]
 Labels = Annotated[dict[str, Emotion], Field(min_length=2, max_length=1000)]  # the emotion of each word of a corpus
-Families = Annotated[list[Family], Field(min_length=1, max_length=7)]
+Families = Annotated[list[str], Field(min_length=1)]
 
 
 class Block(BaseModel):

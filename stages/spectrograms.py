@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from ser import artifacts
-from ser.features.columns import COLUMNS, column_rows
+from ser.features.families import TABLE_COLUMNS, column_table
 from ser.features.mel import log_mel
 from ser.features.pictures import draw_spectrogram
 from ser.params import load
@@ -15,10 +15,9 @@ from stages.shared.rows import write_features
 
 def spectrograms() -> str:
     params = load()
-    settings = params.spectrograms.model_dump()
-    compute = partial(log_mel, sample_rate=params.preprocess.sample_rate, **settings)
-    rows = column_rows(["log_mel"], n_mels=params.spectrograms.n_mels)
-    artifacts.write_csv("data/spectrograms.csv", rows, columns=COLUMNS)
+    settings = params.spectrograms
+    compute = partial(log_mel, sample_rate=params.preprocess.sample_rate, **settings.mel())
+    artifacts.write_csv("data/spectrograms.csv", column_table(settings, ["log_mel"]), columns=TABLE_COLUMNS)
     done = write_features("data/spectrograms.npy", compute)
     clips, rows = (
         artifacts.read_parquet("data/clips.parquet", ["clip", "emotion"]),

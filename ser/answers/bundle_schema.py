@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from ser.errors import InputError
+from ser.features.families import FrameFeatures
+from ser.features.mel import Mel
 from ser.features.relative import MOST_FRAMES
-from ser.params import Features1d, Preprocess, Spectrograms
+from ser.params import Preprocess
 from ser.settings import Emotion, Labels
 
 MOST_VALUES = 2_000_000  # samples in all frames of a window, which overlap
@@ -66,8 +68,8 @@ class Params(Partly):
 
     corpus: Words = Words()
     preprocess: Preprocess
-    features_1d: Features1d
-    spectrograms: Spectrograms
+    features_1d: FrameFeatures
+    spectrograms: Mel
 
 
 class Scores(Partly):

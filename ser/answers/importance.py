@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.answers.recognizer import Recognizer
-from ser.features.frame_features import FAMILIES, feature_names
+from ser.features.families import FAMILIES, feature_names
 from ser.scoring.scores import confusion, unweighted_average_recall
 
 BATCH = 256
@@ -29,11 +29,7 @@ def family_importance(
     """
     settings, columns = recognizer.params.features_1d, recognizer.networks[network].columns
     families = {
-        family: [
-            columns.index(name)
-            for name in feature_names([family], n_mels=settings.n_mels, n_mfcc=settings.n_mfcc)
-            if name in columns
-        ]
+        family: [columns.index(name) for name in feature_names(settings, [family]) if name in columns]
         for family in FAMILIES
     }
     given = np.asarray(frames, np.float32)[..., recognizer.columns[network]]

@@ -16,7 +16,7 @@ from ser.answers.profile import Profile
 from ser.audio.preprocessing import preprocess
 from ser.corpus.checks import check_values
 from ser.errors import InputError, NoAnswer
-from ser.features.frame_features import feature_names, frame_features
+from ser.features.families import feature_names, frame_features
 from ser.features.mel import log_mel
 from ser.features.relative import are_sums, clip_sums
 from ser.scoring.calibration import temper
@@ -98,8 +98,8 @@ class Recognizer:
         self.sessions = {name: _session(own.model, name, bundle, threads) for name, own in bundle.networks.items()}
         features, spectrograms = self.params.features_1d, self.params.spectrograms
         self.names = {
-            "features_1d": feature_names(n_mels=features.n_mels, n_mfcc=features.n_mfcc),
-            "spectrograms": feature_names(["log_mel"], n_mels=spectrograms.n_mels, n_mfcc=1),
+            "features_1d": feature_names(features),
+            "spectrograms": feature_names(spectrograms, ["log_mel"]),
         }
         self.profile: Profile | None = None
         self.columns = {name: self._columns(name, bundle) for name in self.networks}
@@ -154,10 +154,10 @@ class Recognizer:
         shapes ``(clips, frames, features)`` and ``(clips, frames, mels)``
         """
         rate, signals = self.params.preprocess.sample_rate, _as_stored(signals)
-        of_frames, of_mels = self.params.features_1d.model_dump(), self.params.spectrograms.model_dump()
-        frames = _as_stored(frame_features(signals, sample_rate=rate, **of_frames))
-        if all(of_frames[key] == value for key, value in of_mels.items()):
-            return frames, frames[..., : of_mels["n_mels"]]
+        of_frames, of_mels = self.params.features_1d, self.params.spectrograms.mel()
+        frames = _as_stored(frame_features(signals, sample_rate=rate, settings=of_frames))
+        if of_frames.mel() == of_mels:  # the frame features hold the same spectrogram already
+            return frames, frames[..., [self.names["features_1d"].index(name) for name in self.names["spectrograms"]]]
         return frames, _as_stored(log_mel(signals, sample_rate=rate, **of_mels))
 
     def network_probabilities(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, NDArray]:

@@ -1,14 +1,12 @@
-"""Frame features: what the 1D network reads of each frame of a signal."""
-
-from collections.abc import Sequence
+"""What is computed of each frame of a signal; ``ser.features.families`` puts it side by side."""
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from ser.audio.stft import frame, squared_magnitude
+from ser.audio.stft import frame
 from ser.errors import InputError
-from ser.features.mel import FLOOR_POWER, log_mel
+from ser.features.mel import FLOOR_POWER
 
 
 def energy(signals: NDArray[np.float32], *, frame_length: int, hop_length: int) -> NDArray[np.float32]:
@@ -85,147 +83,6 @@ def mfcc(log_mel_db: NDArray[np.float32], *, n_mfcc: int) -> NDArray[np.float32]
     return scipy.fft.dct(log_mel_db, type=2, norm="ortho", axis=-1)[..., :n_mfcc]
 
 
-def fundamental_frequency(
-    signals: NDArray[np.float32],
-    *,
-    sample_rate: int,
-    frame_length: int,
-    hop_length: int,
-    fmin_hz: float,
-    fmax_hz: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pitch and harmonicity of each frame by windowed autocorrelation.
-
-    The autocorrelation of a Hann-windowed frame, divided by that of the window, has its largest
-    peak in the search range at the pitch period. Boersma (1993), IFA Proceedings 17.
-
-    Parameters
-    ----------
-    signals : shape ``(..., samples)``
-    fmin_hz, fmax_hz : search range; two periods of ``fmin_hz`` must fit into a frame
-
-    Returns
-    -------
-    Pitch in octaves above ``fmin_hz``, and the normalised autocorrelation there (0 to 1; near 1 is
-    voiced), each of shape ``(..., frames)``. Both are 0 in a silent frame.
-    """
-    shortest, longest = int(sample_rate / fmax_hz), int(np.ceil(sample_rate / fmin_hz))
-    if not 0 < fmin_hz < fmax_hz <= sample_rate / 2:
-        raise InputError(f"Pitch range {fmin_hz} to {fmax_hz} Hz: expected pitch_fmin_hz < pitch_fmax_hz.")
-    if not 1 <= shortest < longest <= frame_length // 2:
-        raise InputError(
-            f"Pitch range {fmin_hz} to {fmax_hz} Hz needs a pitch_frame_length of at least {2 * longest} samples; "
-            f"got {frame_length}."
-        )
-    window = np.hanning(frame_length).astype(np.float32)
-    lags = slice(shortest, longest + 1)
-    window_correlation = _autocorrelation(np.ones_like(window), window, longest=longest)
-    frames = frame(signals, frame_length=frame_length, hop_length=hop_length)
-    correlation = _autocorrelation(frames, window, longest=longest)
-    power = correlation[..., :1]
-    silent = power[..., 0] <= 1e-8
-    normalised = correlation[..., lags] / np.where(silent[..., None], np.float32(np.inf), power)
-    normalised /= window_correlation[lags] / window_correlation[0]
-    # Ties between a period and its multiples go to the shortest.
-    octaves = np.log2(np.arange(shortest, longest + 1, dtype=np.float32) / shortest)
-    best = np.argmax(normalised - np.float32(0.02) * octaves, axis=-1)
-    harmonicity = np.where(silent, 0, np.take_along_axis(normalised, best[..., None], axis=-1)[..., 0])
-    pitch_hz = np.where(silent, fmin_hz, sample_rate / (best + shortest))
-    return np.log2(pitch_hz / fmin_hz).astype(np.float32), np.clip(harmonicity, 0, 1)
-
-
-def _autocorrelation(frames: NDArray[np.float32], window: NDArray[np.float32], *, longest: int) -> NDArray[np.float32]:
-    """Autocorrelation of windowed frames ``(..., samples)`` from lag 0 on, right up to ``longest``.
-
-    The power spectrum is real and even, so its inverse transform is a cosine transform of half the length.
-    """
-    length = frames.shape[-1]
-    half = scipy.fft.next_fast_len((length + longest + 1) // 2, real=True)
-    padded = np.zeros((*frames.shape[-2:-1], 2 * half), np.float32)
-    correlation = np.empty((*frames.shape[:-1], longest + 1), np.float32)
-    for signal in np.ndindex(frames.shape[:-2]):  # one at a time: its spectra stay in the processor's cache
-        np.multiply(frames[signal], window, out=padded[..., :length])
-        power = squared_magnitude(scipy.fft.rfft(padded))
-        correlation[signal] = scipy.fft.dct(power, type=1, norm="forward", overwrite_x=True)[..., : longest + 1]
-    return correlation
-
-
 def decibel(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Level of a power in decibel above ``FLOOR_POWER``, not below 0."""
     return 10.0 * np.log10(np.maximum(power / FLOOR_POWER, 1.0))
-
-
-FAMILIES = ("log_mel", "energy", "entropy_of_energy", "zero_crossing_rate", "rmse", "mfcc", "pitch")
-
-
-def feature_names(families: Sequence[str] = FAMILIES, *, n_mels: int, n_mfcc: int) -> list[str]:
-    """Names of the columns of ``frame_features``, or of some families of them, in their order."""
-    wide = {
-        "log_mel": [f"log_mel_{band}" for band in range(n_mels)],
-        "mfcc": [f"mfcc_{index}" for index in range(n_mfcc)],
-        "pitch": ["pitch_octaves", "harmonicity"],
-    }
-    return [name for family in families for name in wide.get(family, [family])]
-
-
-def level_response(names: Sequence[str], *, n_mels: int) -> NDArray[np.float32]:
-    """By how much each named feature rises when the signal gets 1 dB louder."""
-    levels = {"energy": 1.0, "rmse": 1.0, "mfcc_0": np.sqrt(n_mels)}
-    return np.array([1.0 if name.startswith("log_mel") else levels.get(name, 0.0) for name in names], np.float32)
-
-
-def frame_features(
-    signals: NDArray[np.float32],
-    *,
-    sample_rate: int,
-    n_fft: int,
-    hop_length: int,
-    n_mels: int,
-    n_mfcc: int,
-    fmin_hz: float,
-    fmax_hz: float,
-    sub_frames: int,
-    pitch_frame_length: int,
-    pitch_fmin_hz: float,
-    pitch_fmax_hz: float,
-) -> NDArray[np.float32]:
-    """All families side by side in the order of ``FAMILIES``, one row a frame.
-
-    ``energy`` and ``rmse`` enter in decibel, as loudness is heard; the rest as their functions give
-    it. A frame of digital silence, which is what padding is, is 0 in every column.
-
-    Parameters
-    ----------
-    signals : shape ``(..., samples)``
-
-    Returns
-    -------
-    shape ``(..., frames, features)``; the columns are ``feature_names``
-    """
-    frames = {"frame_length": n_fft, "hop_length": hop_length}
-    mels_db = log_mel(
-        signals,
-        sample_rate=sample_rate,
-        n_fft=n_fft,
-        hop_length=hop_length,
-        n_mels=n_mels,
-        fmin_hz=fmin_hz,
-        fmax_hz=fmax_hz,
-    )
-    frame_energy = energy(signals, **frames)
-    pitch_octaves, harmonicity = fundamental_frequency(
-        signals,
-        sample_rate=sample_rate,
-        frame_length=pitch_frame_length,
-        hop_length=hop_length,
-        fmin_hz=pitch_fmin_hz,
-        fmax_hz=pitch_fmax_hz,
-    )
-    single = [
-        decibel(frame_energy),
-        entropy_of_energy(signals, **frames, sub_frames=sub_frames),
-        zero_crossing_rate(signals, **frames),
-        decibel(frame_energy / n_fft),  # the square of rmse
-    ]
-    pitch = np.stack([pitch_octaves, harmonicity], axis=-1)
-    return np.concatenate([mels_db, np.stack(single, axis=-1), mfcc(mels_db, n_mfcc=n_mfcc), pitch], axis=-1)

@@ -1,14 +1,31 @@
 """Mel filter bank and log-mel spectrograms."""
 
 from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from ser.audio.stft import power_spectrogram
 from ser.errors import InputError
+from ser.settings import Block, Count, NonNegative, Positive
 
 FLOOR_POWER = 1e-10  # librosa's amin; levels are in dB above it, so digital silence is 0
+
+
+class Mel(Block):
+    """The parameters ``spectrograms``: a log-mel spectrogram."""
+
+    n_fft: Annotated[int, Field(ge=16, le=65536, multiple_of=2)]
+    hop_length: Count
+    n_mels: Annotated[int, Field(ge=1, le=1024)]
+    fmin_hz: NonNegative
+    fmax_hz: Positive
+
+    def mel(self) -> dict:
+        """What ``log_mel`` takes of them, also where a block holds more."""
+        return {name: getattr(self, name) for name in Mel.model_fields}
 
 
 def _hz_to_mel(frequency_hz: NDArray) -> NDArray:

@@ -10,19 +10,7 @@ LOUD_DB = 15.0  # a frame is loud when it lies within this of the clip's loudest
 FLOOR = -1.0  # deviations: levels below say nothing, since there the room speaks
 CEILING = 5.0  # deviations
 VOICED_HARMONICITY = 0.5
-# A clip in which a feature hardly moves does not blow its noise up: deviations are not below these.
-LEAST_DEVIATION = {
-    "log_mel": 2.0,  # dB
-    "energy": 2.0,
-    "rmse": 2.0,
-    "entropy_of_energy": 0.1,  # bit
-    "zero_crossing_rate": 0.02,
-    "mfcc": 2.0,
-    "pitch_octaves": 0.08,
-    "harmonicity": 0.05,
-}
 MOST_FRAMES = 20_000  # of a clip
-LEVELS = ("log_mel", "energy", "rmse")
 
 
 @dataclass(frozen=True)
@@ -51,17 +39,14 @@ def scales_of(table: Sequence[dict]) -> Scales:
 
     Parameters
     ----------
-    table : a row a column, with ``name`` and ``family``; see ``ser.features.columns``
+    table : a row a column; see ``ser.features.families.column_table``
     """
     names, families = [row["name"] for row in table], [row["family"] for row in table]
     mels = [place for place, family in enumerate(families) if family == "log_mel"]
     read_pitch = "pitch_octaves" in names and "harmonicity" in names
     return Scales(
-        is_level=[family in LEVELS for family in families],
-        least_deviation=[
-            LEAST_DEVIATION.get(name, LEAST_DEVIATION.get(family, 1.0))
-            for name, family in zip(names, families, strict=True)
-        ],
+        is_level=[bool(int(row["is_level"])) for row in table],
+        least_deviation=[float(row["least_deviation"]) for row in table],
         is_pitch=[name == "pitch_octaves" for name in names],
         pitch=names.index("pitch_octaves") if read_pitch else None,
         harmonicity=names.index("harmonicity") if read_pitch else None,

@@ -73,11 +73,22 @@ class Network:
 
         Parameters
         ----------
-        table : of the array's columns, each with ``name`` and ``family``; see ``ser.features.columns``
+        table : of the array's columns, each with ``name`` and ``family``; see ``ser.features.families``
+
+        Raises
+        ------
+        InputError : a family that the array does not have
         """
         families = getattr(self.settings_of(params), "families", None)
         if families is None:
             return list(range(len(table)))
+        known = dict.fromkeys(row["family"] for row in table)
+        unknown = [family for family in families if family not in known]
+        if unknown:
+            raise InputError(
+                f"params.yaml: train_{self.name}.families: {', '.join(unknown)}: not in {self.columns_path}, which has "
+                f"{', '.join(known)}."
+            )
         return [number for family in families for number, row in enumerate(table) if row["family"] == family]
 
 

@@ -43,7 +43,7 @@ def build_network(network: Network, params, frames: int, table: Sequence[dict]) 
     ----------
     params : ``ser.params.Params``
     frames : of a clip
-    table : about each column that the network reads; see ``ser.features.columns``
+    table : about each column that the network reads; see ``ser.features.families``
     """
     own, common = network.settings_of(params), params.training
     scales = scales_of(table)

@@ -10,7 +10,7 @@ import ser
 from ser import artifacts
 from ser.training.fit import Progress
 
-TRAINING_CODE = ("networks", "training", "scoring/scores.py", "features/relative.py", "features/frame_features.py")
+TRAINING_CODE = ("networks", "training", "scoring/scores.py", "features/relative.py")
 
 
 def run_key(*parts: str) -> str:

@@ -5,7 +5,7 @@ from helpers import SAMPLE_RATE
 from ser.corpus.crema_d import SENTENCES
 from ser.corpus.demo import MANNERS, draw_manner, draw_voice, imagined_votes, sentence_sounds, speak
 from ser.emotions import EMOTIONS
-from ser.features.frame_features import fundamental_frequency
+from ser.features.pitch import fundamental_frequency
 from ser.randomness import clip_rng
 
 

@@ -3,7 +3,7 @@ import pytest
 import yaml
 
 from ser import artifacts
-from ser.features.frame_features import frame_features
+from ser.features.families import FrameFeatures, frame_features
 from ser.features.mel import log_mel
 from ser.features.pictures import draw_spectrogram
 
@@ -15,10 +15,14 @@ def test_a_picture_is_a_png_with_equal_bytes_each_time(rng):
     assert first == again
 
 
+def all_families(signal: np.ndarray, *, sample_rate: int, **settings) -> np.ndarray:
+    return frame_features(signal, sample_rate=sample_rate, settings=FrameFeatures(**settings))
+
+
 @pytest.mark.pipeline
 @pytest.mark.parametrize(
     ("artifact", "block", "compute"),
-    [("spectrograms.npy", "spectrograms", log_mel), ("features_1d.npy", "features_1d", frame_features)],
+    [("spectrograms.npy", "spectrograms", log_mel), ("features_1d.npy", "features_1d", all_families)],
 )
 def test_rows_are_the_signals_then_the_copies_in_their_order(finished, artifact, block, compute):
     data = finished.folder / "data"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import tiny_params
 
-from ser.features.columns import column_rows
+from ser.features.families import column_table
 from ser.features.relative import clip_sums, scales_of
 from ser.networks.cnn1d import NETWORK as CNN1D
 from ser.networks.cnn2d import NETWORK as CNN2D
@@ -23,8 +23,9 @@ from ser.training.fit import answer_with, count_multiplications
 pytestmark = pytest.mark.network
 
 
-MELS = column_rows(["log_mel"], n_mels=20)
-WITH_PITCH = column_rows(["log_mel", "energy", "zero_crossing_rate", "pitch"], n_mels=20)
+FEATURES = tiny_params({"features_1d.n_mels": 20}).features_1d
+MELS = column_table(FEATURES, ["log_mel"])
+WITH_PITCH = column_table(FEATURES, ["log_mel", "energy", "zero_crossing_rate", "pitch"])
 NETWORKS = [(CNN1D, WITH_PITCH), (CNN2D, MELS)]
 
 
@@ -115,7 +116,7 @@ def test_clip_sums_measure_each_clip_against_all(rng):
 
 
 def test_sums_are_of_loud_frames_and_of_the_pitch_in_voiced_ones():
-    table = column_rows(["log_mel", "pitch"], n_mels=2)
+    table = column_table(FEATURES.model_copy(update={"n_mels": 2}), ["log_mel", "pitch"])
     clip = np.zeros((1, 12, 4), np.float32)
     clip[0, :8] = [60, 58, 1.5, 0.9]
     clip[0, 4:8] = [30, 29, 2.5, 0.9]  # 30 dB below: the room
@@ -129,7 +130,7 @@ def test_sums_are_of_loud_frames_and_of_the_pitch_in_voiced_ones():
 
 
 def test_relative_levels_end_at_the_floor_and_other_features_outside_loud_frames():
-    table = column_rows(["log_mel", "zero_crossing_rate"], n_mels=2)
+    table = column_table(FEATURES.model_copy(update={"n_mels": 2}), ["log_mel", "zero_crossing_rate"])
     scales = vars(scales_of(table))
     clip = np.zeros((1, 12, 3), np.float32)
     clip[0, :8] = [60, 58, 0.3]

@@ -36,8 +36,8 @@ EXEMPT_OF = {
 
 def code_of(stage: str) -> set[str]:
     """Files of the project that a stage's script imports, without those that only introduce a folder."""
-    imported = {path.as_posix() for path in imported_files(Path("stages") / f"{stage}.py", not_through=EXEMPT)}
     exempt = EXEMPT | EXEMPT_OF.get(stage, {})
+    imported = {path.as_posix() for path in imported_files(Path("stages") / f"{stage}.py", not_through=exempt)}
     return {path for path in imported if path not in exempt and not path.endswith("__init__.py")}
 
 
@@ -68,6 +68,7 @@ EDITS = {
     "ser/networks/cnn2d.py": ["train_cnn2d", "evaluate", "export"],
     "ser/training/fit.py": ["train_cnn1d", "train_cnn2d", "evaluate"],
     "ser/features/frame_features.py": ["features_1d", "spectrograms", "conditions", "report"],
+    "ser/features/pitch.py": ["features_1d", "spectrograms", "conditions", "report"],
     "ser/features/pictures.py": ["spectrograms", "conditions", "report"],
     "ser/features/relative.py": ["spectrograms", "train_cnn1d", "train_cnn2d", *SCORING],
     "ser/audio/augmentation.py": ["preprocess", "augment", "conditions", "report"],

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import sine
+from helpers import sine, tiny_params
 
 from ser.audio.stft import istft, stft
-from ser.features.frame_features import feature_names, frame_features, rmse
+from ser.features.families import feature_names, frame_features
+from ser.features.frame_features import rmse
 from ser.features.mel import FLOOR_POWER
 from ser.scoring.calibration import fit_temperature, temper
 from ser.scoring.metrics import group_rows
@@ -80,21 +81,9 @@ def test_a_warp_stretches_the_bands_and_no_other_column():
 
 def test_the_column_rmse_is_the_level_of_rmse():
     signal = sine(300.0) * np.linspace(0.1, 1, 16000, dtype=np.float32)
-    sizes = {"n_mels": 24, "n_mfcc": 12}
-    features = frame_features(
-        signal,
-        sample_rate=16000,
-        n_fft=512,
-        hop_length=256,
-        fmin_hz=50.0,
-        fmax_hz=8000.0,
-        sub_frames=8,
-        pitch_frame_length=1024,
-        pitch_fmin_hz=60.0,
-        pitch_fmax_hz=500.0,
-        **sizes,
-    )
-    column = features[:, feature_names(**sizes).index("rmse")]
+    settings = tiny_params({}).features_1d
+    features = frame_features(signal, sample_rate=16000, settings=settings)
+    column = features[:, feature_names(settings).index("rmse")]
     level = 20 * np.log10(rmse(signal, frame_length=512, hop_length=256)) - 10 * np.log10(FLOOR_POWER)
     np.testing.assert_allclose(column, level, atol=1e-3)
 

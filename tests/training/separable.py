@@ -1,10 +1,10 @@
 """A small experiment that a network can learn."""
 
 import numpy as np
-from helpers import SMALL
+from helpers import tiny_params
 
 from ser.emotions import EMOTIONS
-from ser.features.columns import column_rows
+from ser.features.families import column_table
 from ser.training.data import Copies
 from ser.training.train import Clips, Features
 
@@ -13,7 +13,7 @@ def separable_experiment() -> tuple[Features, Clips]:
     """Features in which the emotion raises four bands in the first half, of 8 actors."""
     rng = np.random.default_rng(5)
     labels = np.tile(np.arange(6), 16)
-    table = column_rows(n_mels=SMALL["features_1d.n_mels"], n_mfcc=SMALL["features_1d.n_mfcc"])
+    table = column_table(tiny_params({}).features_1d)
     features = rng.uniform(28, 34, (96, 40, len(table))).astype(np.float16)
     for band in range(4):
         features[np.arange(96), :20, 4 * labels + band] += 12
