@@ -20,7 +20,7 @@ from benchmarks.timing import REPEATS, alternate
 from benchmarks.workspace import Workspace
 from ser import artifacts
 from ser.corpus.checks import find_contradictions
-from ser.corpus.partitions import divide
+from ser.corpus.partitions import Split, divide
 from ser.parallel import SCHEDULER_VARIABLE, map_chunks
 
 CLIPS = 1_000_000
@@ -73,10 +73,7 @@ def index_at(index: pd.DataFrame, scratch: Path) -> dict:
             read["actor"].to_numpy(),
             read["emotion"].tolist(),
             read["sex"].tolist(),
-            protocol="speaker",
-            fold=1,
-            fractions={"train": 0.6, "validation": 0.2, "test": 0.2},
-            seed=0,
+            Split(protocol="speaker", fold=1, train_fraction=0.6, validation_fraction=0.2, test_fraction=0.2, seed=0),
         ),
     )
     found |= {

@@ -6,16 +6,20 @@ the recordings, ``training`` by the two networks.
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from ser.audio.augmentation import Augment
+from ser.audio.preprocessing import Preprocess
 from ser.corpus.formats import FORMATS
+from ser.corpus.partitions import Split
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.features.families import FrameFeatures
 from ser.features.mel import Mel
-from ser.settings import Block, Count, Fraction, Labels, NonNegative, Positive, Rate, Schedule, Seed, Share
+from ser.settings import Block, Count, Fraction, Labels, Positive, Schedule, Seed
+from ser.training.settings import Training
 
 
 class Corpus(Block):
@@ -60,130 +64,6 @@ class DemoCorpus(Block):
     actors: Annotated[int, Field(ge=3, le=91)]
     sentences_per_emotion: Annotated[int, Field(ge=1, le=12)]
     seed: Seed
-
-
-class Split(Block):
-    """Which clips train, validate and test."""
-
-    protocol: Literal["speaker", "audeering", "tfds", "evar", "nkululeko", "emo-superb", "clip"]
-    fold: Annotated[int, Field(ge=1, le=5)]
-    train_fraction: Share
-    validation_fraction: Share
-    test_fraction: Share
-    seed: Seed
-
-    @model_validator(mode="after")
-    def _sum(self):
-        total = self.train_fraction + self.validation_fraction + self.test_fraction
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"train_fraction, validation_fraction and test_fraction sum to {total:g}, not to 1")
-        return self
-
-    def fractions(self) -> dict[str, float]:
-        """The share of each subset."""
-        return {
-            "train": self.train_fraction,
-            "validation": self.validation_fraction,
-            "test": self.test_fraction,
-        }
-
-
-class SpectralSubtraction(Block):
-    """Off, or how much of the noise is taken away."""
-
-    enabled: bool
-    over_subtraction: Annotated[float, Field(ge=0, le=100)]
-    floor: Fraction
-    noise_fraction: Annotated[float, Field(gt=0, le=1)]
-
-
-class RemoveSilence(Block):
-    """Where silence is cut, and what counts as silence."""
-
-    where: Literal["nowhere", "edges", "everywhere"]
-    top_db: Positive
-
-
-class Preprocess(Block):
-    """From a recording to a signal of fixed length."""
-
-    sample_rate: Annotated[int, Field(ge=4000, le=192000)]
-    duration_seconds: Annotated[float, Field(ge=0.1, le=60)]
-    highpass_hz: NonNegative
-    spectral_subtraction: SpectralSubtraction
-    remove_silence: RemoveSilence
-    preemphasis: Fraction
-    normalize_audio: bool
-
-
-class DeviceShares(Block):
-    """How often a simulated device does what, and the range of its noise."""
-
-    microphone: Fraction
-    room: Fraction
-    noise: Fraction
-    babble: Fraction
-    snr_db: Annotated[list[float], Field(min_length=2, max_length=2)]
-    band_limit: Fraction
-    telephone: Fraction
-    clipping: Fraction
-
-    @model_validator(mode="after")
-    def _rising(self):
-        if self.snr_db[0] > self.snr_db[1]:
-            raise ValueError(f"snr_db is {self.snr_db}, expected the lower value first")
-        return self
-
-
-class Augment(Block):
-    """The offline copies of every clip."""
-
-    devices: Annotated[int, Field(ge=1, le=100)]
-    device: DeviceShares
-    noise_max_amplitude: Fraction
-    shift_step_samples: Count
-    shift_max_steps: Annotated[int, Field(ge=0)]
-    pitch_max_semitones: Annotated[float, Field(ge=0, le=12)]
-    seed: Seed
-
-
-class OnTheFly(Block):
-    """Augmentation drawn anew for every training batch."""
-
-    max_rate: Rate
-    max_shift_frames: Annotated[int, Field(ge=0)]
-    max_warp: Rate
-    time_masks: Annotated[int, Field(ge=0)]
-    time_mask_frames: Annotated[int, Field(ge=0)]
-    mel_masks: Annotated[int, Field(ge=0)]
-    mel_mask_bands: Annotated[int, Field(ge=0)]
-    mixup_alpha: NonNegative
-
-
-class References(Block):
-    """How often a clip has which references in training."""
-
-    none: Fraction
-    neutral: Fraction
-    two_emotions: Fraction
-
-
-class Training(Block):
-    """What both networks are trained with."""
-
-    level: bool
-    copies: list[Literal["noise", "shift", "pitch", "device"]]
-    original_share: Fraction
-    group_clips: Annotated[int, Field(ge=2, le=1000)]
-    references: References
-    soft_labels: Fraction
-    class_weights: bool
-    label_smoothing: Rate
-    batch_size: Annotated[int, Field(ge=2)]
-    learning_rate: Positive
-    warmup_fraction: Rate
-    weight_decay: NonNegative
-    on_the_fly: OnTheFly
 
 
 class Evaluate(Block):

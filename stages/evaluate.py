@@ -9,10 +9,11 @@ from ser.networks.baseline import BASELINE, predict_baseline
 from ser.networks.network import find_network
 from ser.params import Params, load
 from ser.scoring.calibration import answered, coverage_curve, fit_temperature, temper
-from ser.scoring.metrics import classifier_metrics, group_rows, groups_of
+from ser.scoring.metrics import Scored, classifier_metrics, group_rows, groups_of
 from ser.scoring.scores import calibration_error, fuse, rounded
 from ser.scoring.tables import scores_page
-from ser.training.train import Clips, predict, prepared
+from ser.training.data import Clips
+from ser.training.train import predict, prepared
 from stages.shared.console import rate, run
 from stages.shared.training import read_clips, read_features
 
@@ -50,19 +51,10 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
     tempered = temper(probabilities["fusion"], calibration["temperature"])
     coverage = coverage_curve(tempered[test], actual[test])
     artifacts.write_csv("metrics/coverage.csv", coverage, columns=list(coverage[0]))
+    scored = Scored(actual, clips.actors, clips.votes, clips.emotions)
     found, group_table = {}, []
     for name, given in probabilities.items():
-        found[name] = metrics = classifier_metrics(
-            given,
-            actual,
-            clips.actors,
-            clips.votes,
-            subsets,
-            settings=params,
-            seed=params.evaluate.seed,
-            bootstrap_samples=params.evaluate.bootstrap_samples,
-            hard_decisions=name == BASELINE,
-        )
+        found[name] = metrics = classifier_metrics(given, scored, subsets, params, hard_decisions=name == BASELINE)
         if name == "fusion":
             metrics["calibration"] = calibration
         artifacts.write_json(f"metrics/{name}.json", metrics)

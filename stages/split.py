@@ -13,7 +13,7 @@ from ser.corpus.crema_d import demographics, listener_votes
 from ser.corpus.formats import FORMATS
 from ser.corpus.leaks import check_split
 from ser.corpus.listing import list_clips
-from ser.corpus.partitions import divide
+from ser.corpus.partitions import Split, divide
 from ser.errors import InputError
 from ser.parallel import map_chunks
 from ser.params import load
@@ -70,7 +70,7 @@ def split() -> str:
     )
 
 
-def divide_index(index: pd.DataFrame, settings) -> list[str]:
+def divide_index(index: pd.DataFrame, settings: Split) -> list[str]:
     """Subset of every clip of the index under the parameters ``split``, checked for leaks."""
     clips, actors = index["clip"].tolist(), index["actor"]
     subsets = divide(
@@ -78,10 +78,7 @@ def divide_index(index: pd.DataFrame, settings) -> list[str]:
         actors.to_numpy(),
         index["emotion"].tolist(),
         index["sex"].tolist(),
-        protocol=settings.protocol,
-        fold=settings.fold,
-        fractions=settings.fractions(),
-        seed=settings.seed,
+        settings,
     )
     check_split(clips, actors.tolist(), index["fingerprint"].tolist(), subsets, protocol=settings.protocol)
     return subsets

@@ -16,11 +16,12 @@ import tensorflow
 
 from ser import artifacts
 from ser.errors import InputError
+from ser.networks.baseline import BASELINE
 from ser.parallel import workers
 from ser.params import Params, load
-from ser.scoring.metrics import classifier_metrics, groups_of
-from ser.scoring.scores import fuse, score
-from ser.training.train import Clips
+from ser.scoring.metrics import Scored, classifier_metrics, groups_of
+from ser.scoring.scores import fuse
+from ser.training.data import Clips
 from stages.shared.console import run as run_stage
 from stages.shared.training import read_clips
 from stages.split import divide_index
@@ -77,14 +78,10 @@ def summary_of(study: str, params: Params) -> dict:
         for answer in found:
             metrics = classifier_metrics(
                 answer.probabilities,
-                clips.labels,
-                clips.actors,
-                clips.votes,
+                scored_of(clips),
                 answer.subsets,
-                settings=settings[answer.fold],
-                seed=params.evaluate.seed,
-                bootstrap_samples=params.evaluate.bootstrap_samples,
-                hard_decisions=answer.classifier == "baseline",
+                settings[answer.fold],
+                hard_decisions=answer.classifier == BASELINE,
             )
             rows.setdefault(answer.classifier, []).append({"fold": answer.fold, "seed": answer.seed} | metrics)
         return {name: summarise(trainings) for name, trainings in rows.items()}
@@ -107,14 +104,15 @@ def pooled_scores(answers: list[Answer], clips: Clips, params: Params) -> dict:
     groups = groups_of(artifacts.read_parquet("data/clips.parquet"))
     return score_pooled(
         {name: given[tested] for name, given in pooled.items()},
-        clips.labels[tested],
-        clips.actors[tested],
-        clips.votes[tested],
+        scored_of(clips)[tested],
         {group: groups[group][tested] for group in GROUPS},
-        emotions=clips.emotions,
-        bootstrap_samples=params.evaluate.bootstrap_samples,
-        seed=params.evaluate.seed,
+        params.evaluate,
     )
+
+
+def scored_of(clips: Clips) -> Scored:
+    """What of the clips classifiers are scored on."""
+    return Scored(clips.labels, clips.actors, clips.votes, clips.emotions)
 
 
 def profile_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
@@ -130,17 +128,8 @@ def profile_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
             continue
         given = {name: np.concatenate([answers for _, answers in kept]) for name, kept in parts.items()}
         given["fusion"] = fuse(given)
-        found[profile] = {
-            name: score(
-                answers,
-                clips.labels[rows],
-                clips.actors[rows],
-                bootstrap_samples=params.evaluate.bootstrap_samples,
-                rng=np.random.default_rng(params.evaluate.seed),
-                emotions=clips.emotions,
-            )
-            for name, answers in given.items()
-        }
+        asked = scored_of(clips)[rows]
+        found[profile] = {name: asked.score(answers, params.evaluate) for name, answers in given.items()}
     return found
 
 

@@ -18,10 +18,10 @@ from ser.networks.baseline import BASELINE, predict_baseline
 from ser.networks.network import Network, find_network
 from ser.params import Params
 from ser.training.checkpoint import Checkpoint, run_key
-from ser.training.data import take
+from ser.training.data import Clips, prepare_test
 from ser.training.devices import gpus, precision
 from ser.training.fit import answer_with, predict_probabilities
-from ser.training.train import Clips, Features, predict, prepared, train
+from ser.training.train import Features, predict, prepared, train
 from stages.shared.training import read_clips, read_features
 from stages.split import divide_index
 from studies.plan import NETWORKS, Run
@@ -140,7 +140,7 @@ def with_profiles(run: Run, model, features: Features, clips: Clips, params: Par
     test = np.array(clips.rows("test"))
     return profile_answers(
         model,
-        take(features.array, rows=test.tolist(), columns=columns),
+        prepare_test(features.array, rows=test.tolist(), columns=columns),
         clips.actors[test],
         np.array(clips.emotions)[clips.labels[test]],
         seed=run.fold,

@@ -1,13 +1,12 @@
 """What a study found: its trainings together, its classifiers compared, who is recognised worse."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.corpus.partitions import PUBLISHED, SUBSETS
-from ser.scoring.metrics import group_rows
-from ser.scoring.scores import paired_difference, rounded, score, score_listeners
+from ser.networks.baseline import BASELINE
+from ser.scoring.metrics import Scored, group_rows
+from ser.scoring.scores import paired_difference, rounded, score_listeners
 
 SCORES = ("accuracy", "uar", "macro_f1", "calibration_error")
 COMPARISONS = (
@@ -66,58 +65,41 @@ def _spread(trainings: list[dict], axis: str) -> dict:
 
 
 def score_pooled(
-    pooled: dict[str, NDArray[np.float32]],
-    actual: NDArray[np.int64],
-    actors: NDArray[np.int64],
-    votes: NDArray[np.int64],
-    groups: dict[str, NDArray[np.str_]],
-    *,
-    emotions: Sequence[str],
-    bootstrap_samples: int,
-    seed: int,
+    pooled: dict[str, NDArray[np.float32]], clips: Scored, groups: dict[str, NDArray[np.str_]], settings
 ) -> dict:
     """Scores of every tested actor once, paired comparisons, groups, listeners on the same clips.
 
     Parameters
     ----------
     pooled : probabilities ``(clips, emotions)`` of each classifier
-    actual, actors, votes : of the same clips
-    groups : for each group, as ``sex``, the value of every clip
+    groups : for each group, such as ``sex``, the value of every clip
+    settings : the parameters ``evaluate``
     """
 
     def scored(name: str, chosen: NDArray[np.bool_]) -> dict:
-        return score(
-            pooled[name][chosen],
-            actual[chosen],
-            actors[chosen],
-            bootstrap_samples=bootstrap_samples,
-            rng=np.random.default_rng(seed),
-            emotions=emotions,
-            hard_decisions=name == "baseline",
-        )
+        return clips[chosen].score(pooled[name][chosen], settings, hard_decisions=name == BASELINE)
 
     def compared(first: str, second: str) -> dict:
         decided = (pooled[name].argmax(axis=1) for name in (first, second))
-        rng = np.random.default_rng(seed)
-        found = paired_difference(actual, *decided, actors, samples=bootstrap_samples, rng=rng)
+        rng = np.random.default_rng(settings.seed)
+        found = paired_difference(clips.actual, *decided, clips.actors, samples=settings.bootstrap_samples, rng=rng)
         return {"first": first, "second": second} | found
 
-    everyone, unseen = np.ones(len(actual), bool), ~np.isin(actors, SELECTION_ACTORS)
+    def in_group(chosen: NDArray[np.bool_]) -> dict:
+        own = clips[chosen]
+        return scored("fusion", chosen) | {"listeners": score_listeners(own.votes, own.actual)}
+
+    actor = {"actor": clips.actors.astype(str)}
+    everyone, unseen = np.ones(len(clips.actual), bool), ~np.isin(clips.actors, SELECTION_ACTORS)
     partly_seen = unseen.any() and not unseen.all()
-    by_actor = {
-        name: group_rows(name, given, actual, {"actor": actors.astype(str)}, actors) for name, given in pooled.items()
-    }
+    by_actor = {name: group_rows(name, given, clips.actual, actor, clips.actors) for name, given in pooled.items()}
     return {
         "scores": {name: scored(name, everyone) for name in pooled},
         "scores_without_selection_actors": {name: scored(name, unseen) for name in pooled if partly_seen},
-        "listeners": score_listeners(votes, actual),
+        "listeners": score_listeners(clips.votes, clips.actual),
         "comparisons": [compared(*pair) for pair in COMPARISONS],
         "groups": {
-            group: {
-                value: scored("fusion", chosen) | {"listeners": score_listeners(votes[chosen], actual[chosen])}
-                for value in np.unique(values).tolist()
-                for chosen in [values == value]
-            }
+            group: {value: in_group(values == value) for value in np.unique(values).tolist()}
             for group, values in groups.items()
         },
         "worst_actor": {name: min(rows, key=lambda row: row["uar"]) for name, rows in by_actor.items()},

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from ser.audio.preprocessing import Preprocess
 from ser.errors import InputError
 from ser.features.families import FrameFeatures
 from ser.features.mel import Mel
 from ser.features.relative import MOST_FRAMES
-from ser.params import Preprocess
 from ser.settings import Emotion, Labels
 
 MOST_VALUES = 2_000_000  # samples in all frames of a window, which overlap

@@ -1,6 +1,6 @@
 """The picture of one recording's answer."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 import numpy as np
@@ -43,18 +43,17 @@ def explain_recording(
     answer = int(window.probabilities.argmax())
     stretch = f", {window.start_seconds:.1f} to {window.end_seconds:.1f} s" if len(found.windows) > 1 else ""
     about = f"{stretch}: {found.emotions[answer]} ({window.probabilities[answer]:.2f})"
-    sounding = np.flatnonzero(signal)
-    picture = draw_explanation(
-        signal[: sounding[-1] + 1],
-        mels[0],
-        occlusion_map(recognizer, looking, mels[0], best),
-        {title_of(name): given for name, given in window.networks.items()} | {"answer": window.probabilities},
+    shown = {title_of(network): given for network, given in window.networks.items()} | {"answer": window.probabilities}
+    explanation = Explanation(
         title=f"{title or PurePath(name).name}{about}",
+        signal=signal[: np.flatnonzero(signal)[-1] + 1],
+        mels_db=mels[0],
+        importance=occlusion_map(recognizer, looking, mels[0], best),
         explained=found.emotions[best],
-        emotions=found.emotions,
-        sample_rate=settings.sample_rate,
-        hop_seconds=recognizer.params.spectrograms.hop_length / settings.sample_rate,
+        answers={title: dict(zip(found.emotions, given, strict=True)) for title, given in shown.items()},
     )
+    hop_seconds = recognizer.params.spectrograms.hop_length / settings.sample_rate
+    picture = draw_explanation(explanation, sample_rate=settings.sample_rate, hop_seconds=hop_seconds)
     return picture, f"{name}{about}"
 
 
@@ -70,27 +69,28 @@ def _window_at(found: Recognition, at_seconds: float | None) -> Window:
     raise InputError(f"{at_seconds:g} s: nothing is said there.")
 
 
-def draw_explanation(
-    signal: NDArray[np.float32],
-    mels_db: NDArray[np.float32],
-    importance: NDArray[np.float32],
-    networks: dict[str, NDArray[np.float32]],
-    *,
-    title: str,
-    explained: str,
-    emotions: Sequence[str],
-    sample_rate: int,
-    hop_seconds: float,
-) -> bytes:
-    """A PNG of a recording: waveform, spectrogram, what the 2D network looked at, both networks' answers.
+@dataclass(frozen=True)
+class Explanation:
+    """What a picture of an answer shows.
 
-    Parameters
+    Attributes
     ----------
     signal : shape ``(samples,)``
     mels_db, importance : shape ``(frames, mels)``
-    networks : probabilities ``(emotions,)`` by the name to show
     explained : the emotion that ``importance`` is about
-    emotions : in the order of the probabilities
+    answers : probability of each emotion, by the name of who answers
+    """
+
+    title: str
+    signal: NDArray[np.float32]
+    mels_db: NDArray[np.float32]
+    importance: NDArray[np.float32]
+    explained: str
+    answers: dict[str, dict[str, float]]
+
+
+def draw_explanation(explanation: Explanation, *, sample_rate: int, hop_seconds: float) -> bytes:
+    """A PNG of a recording: waveform, spectrogram, what the 2D network looked at, every network's answer.
 
     Raises
     ------
@@ -103,6 +103,7 @@ def draw_explanation(
         from ser.features.pictures import png
     except ImportError as error:
         raise InputError("Pictures need matplotlib: pip install '.[app]' in the project's folder") from error
+    signal, mels_db, importance = explanation.signal, explanation.mels_db, explanation.importance
     figure = Figure(figsize=(9, 9), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplot_mosaic([["wave"], ["mel"], ["map"], ["answer"]], height_ratios=[1, 2, 2, 1.8])
@@ -110,7 +111,7 @@ def draw_explanation(
     grid["wave"].plot(np.arange(len(signal)) / sample_rate, signal, linewidth=0.4, color="#345")
     grid["wave"].set(ylabel="amplitude", xlim=(0, seconds))
     # A name is no formula, and need not be text.
-    grid["wave"].set_title(title.encode(errors="replace").decode(), parse_math=False)
+    grid["wave"].set_title(explanation.title.encode(errors="replace").decode(), parse_math=False)
     extent = (0, len(mels_db) * hop_seconds, 0, mels_db.shape[1])
     shown = {"aspect": "auto", "origin": "lower", "extent": extent}
     sound = np.where(np.any(mels_db != 0, axis=1, keepdims=True), mels_db, np.nan)
@@ -121,15 +122,16 @@ def draw_explanation(
     grid["map"].set(
         ylabel="mel band",
         xlabel="seconds after the first sound",
-        title=f"how far '{explained}' falls where this is hidden",
+        title=f"how far '{explanation.explained}' falls where this is hidden",
     )
     figure.colorbar(picture, ax=grid["map"], label="probability")
     for axes in (grid["mel"], grid["map"]):
         axes.set_xlim(0, seconds)
-    height = 0.8 / len(networks)
-    for number, (name, probabilities) in enumerate(networks.items()):
-        places = np.arange(len(emotions)) + (number - (len(networks) - 1) / 2) * height
-        grid["answer"].barh(places, probabilities, height=height, label=name)
+    height = 0.8 / len(explanation.answers)
+    for number, (name, probabilities) in enumerate(explanation.answers.items()):
+        places = np.arange(len(probabilities)) + (number - (len(explanation.answers) - 1) / 2) * height
+        grid["answer"].barh(places, list(probabilities.values()), height=height, label=name)
+    emotions = list(next(iter(explanation.answers.values())))
     grid["answer"].set(xlim=(0, 1), xlabel="probability", yticks=np.arange(len(emotions)), yticklabels=emotions)
     grid["answer"].invert_yaxis()
     grid["answer"].legend(loc="lower right")

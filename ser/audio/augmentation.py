@@ -1,17 +1,34 @@
 """Offline augmentation: one altered copy of a signal for a drawn value."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+from pydantic import Field
 
+from ser.audio.devices import DeviceShares
 from ser.audio.stft import istft, stft
 from ser.errors import InputError
+from ser.settings import Block, Count, Fraction, Seed
 
 PITCH_N_FFT = 2048  # samples; librosa's default for time stretching
 PITCH_HOP_LENGTH = 512  # samples
+
+
+class Augment(Block):
+    """The parameters ``augment``: the offline copies of every clip."""
+
+    devices: Annotated[int, Field(ge=1, le=100)]
+    device: DeviceShares
+    noise_max_amplitude: Fraction
+    shift_step_samples: Count
+    shift_max_steps: Annotated[int, Field(ge=0)]
+    pitch_max_semitones: Annotated[float, Field(ge=0, le=12)]
+    seed: Seed
 
 
 def noise(signal: NDArray[np.float32], *, amplitude: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -96,26 +113,43 @@ def _stretch_phases(spectrum: NDArray[np.complex64], *, rate: float) -> NDArray[
     return turned
 
 
-TRANSFORMS = ("noise", "shift", "pitch")
+@dataclass(frozen=True)
+class Transform:
+    """An offline transform: draw a value first, so that a copy can be told and made again, then apply it.
 
-
-def draw_values(settings, rng: np.random.Generator) -> dict[str, float]:
-    """Draw one value for each transform, so that a copy can be told and made again.
-
-    Parameters
+    Attributes
     ----------
-    settings : the parameters ``augment``
-
-    Returns
-    -------
-    the amplitude of ``noise``, the samples of ``shift``, the semitones of ``pitch``
+    draw : a value, under the parameters ``augment``
+    apply : the altered signal, from signal, value, sample rate in Hz, and a generator for what is drawn for each sample
     """
-    steps = int(rng.integers(-settings.shift_max_steps, settings.shift_max_steps, endpoint=True))
-    return {
-        "noise": float(settings.noise_max_amplitude * rng.uniform()),
-        "shift": float(settings.shift_step_samples * steps),
-        "pitch": float(rng.uniform(-settings.pitch_max_semitones, settings.pitch_max_semitones)),
-    }
+
+    draw: Callable[[Augment, np.random.Generator], float]
+    apply: Callable[[NDArray[np.float32], float, int, np.random.Generator], NDArray[np.float32]]
+
+
+# In the order in which their values are drawn: a new one goes last, and leaves the copies of the others as they were.
+TRANSFORMS = {
+    "shift": Transform(
+        lambda settings, rng: float(
+            settings.shift_step_samples
+            * int(rng.integers(-settings.shift_max_steps, settings.shift_max_steps, endpoint=True))
+        ),
+        lambda signal, samples, sample_rate, rng: shift(signal, samples=int(samples)),
+    ),
+    "noise": Transform(
+        lambda settings, rng: float(settings.noise_max_amplitude * rng.uniform()),
+        lambda signal, amplitude, sample_rate, rng: noise(signal, amplitude=amplitude, rng=rng),
+    ),
+    "pitch": Transform(
+        lambda settings, rng: float(rng.uniform(-settings.pitch_max_semitones, settings.pitch_max_semitones)),
+        lambda signal, semitones, sample_rate, rng: pitch(signal, sample_rate=sample_rate, semitones=semitones),
+    ),
+}
+
+
+def draw_values(settings: Augment, rng: np.random.Generator) -> dict[str, float]:
+    """One value for each transform: samples of ``shift``, amplitude of ``noise``, semitones of ``pitch``."""
+    return {name: transform.draw(settings, rng) for name, transform in TRANSFORMS.items()}
 
 
 def altered_copies(
@@ -126,12 +160,6 @@ def altered_copies(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """One copy for each of some ``TRANSFORMS``, in their order: shape ``(transforms, samples)``."""
-    if not transforms:
-        return np.empty((0, len(signal)), np.float32)
-    made = {
-        "noise": lambda: noise(signal, amplitude=values["noise"], rng=rng),
-        "shift": lambda: shift(signal, samples=int(values["shift"])),
-        "pitch": lambda: pitch(signal, sample_rate=sample_rate, semitones=values["pitch"]),
-    }
-    return np.stack([made[transform]() for transform in transforms])
+    """One copy for each of some ``TRANSFORMS``, in the order given: shape ``(transforms, samples)``."""
+    copies = [TRANSFORMS[name].apply(signal, values[name], sample_rate, rng) for name in transforms]
+    return np.stack(copies) if copies else np.empty((0, len(signal)), np.float32)

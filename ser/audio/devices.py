@@ -5,10 +5,14 @@ A device is drawn once for each actor and copy, as a person's recordings come fr
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Annotated
 
 import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from ser.settings import Block, Fraction
 
 Signal = NDArray[np.float32]
 
@@ -21,6 +25,25 @@ LEVEL_FRAME = 512  # samples
 OTHER_NOISE_DB = 10.0
 TELEPHONE_HZ = (300.0, 3400.0)
 MU = 255.0
+
+
+class DeviceShares(Block):
+    """The parameters ``augment.device``: how often a simulated device does what, and the range of its noise."""
+
+    microphone: Fraction
+    room: Fraction
+    noise: Fraction
+    babble: Fraction
+    snr_db: Annotated[list[float], Field(min_length=2, max_length=2)]
+    band_limit: Fraction
+    telephone: Fraction
+    clipping: Fraction
+
+    @model_validator(mode="after")
+    def _rising(self):
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db is {self.snr_db}, expected the lower value first")
+        return self
 
 
 @dataclass(frozen=True)
@@ -61,13 +84,8 @@ class Device:
 DEVICE_COLUMNS = [field.name for field in fields(Device)]
 
 
-def draw_device(settings, rng: np.random.Generator) -> Device:
-    """Draw a device.
-
-    Parameters
-    ----------
-    settings : the parameters ``augment.device``: how often each thing happens
-    """
+def draw_device(settings: DeviceShares, rng: np.random.Generator) -> Device:
+    """Draw a device."""
     uniform = rng.uniform
 
     def happens(share: float) -> bool:

@@ -1,15 +1,47 @@
 """From a recorded signal to one of fixed length: the steps of ``preprocess``, in their order."""
 
+from typing import Annotated, Literal
+
 import numpy as np
 import scipy.signal
 import soxr
 from numpy.typing import NDArray
+from pydantic import Field
 
 from ser.audio.stft import frame, istft, stft
 from ser.errors import InputError
+from ser.settings import Block, Fraction, NonNegative, Positive
 
 FRAME_LENGTH = 512  # samples; 32 ms at 16 kHz
 HOP_LENGTH = 128  # samples; 8 ms, a quarter of a frame, as overlap-add of a Hann window wants
+
+
+class SpectralSubtraction(Block):
+    """Off, or how much of the noise is taken away."""
+
+    enabled: bool
+    over_subtraction: Annotated[float, Field(ge=0, le=100)]
+    floor: Fraction
+    noise_fraction: Annotated[float, Field(gt=0, le=1)]
+
+
+class RemoveSilence(Block):
+    """Where silence is cut, and what counts as silence."""
+
+    where: Literal["nowhere", "edges", "everywhere"]
+    top_db: Positive
+
+
+class Preprocess(Block):
+    """From a recording to a signal of fixed length."""
+
+    sample_rate: Annotated[int, Field(ge=4000, le=192000)]
+    duration_seconds: Annotated[float, Field(ge=0.1, le=60)]
+    highpass_hz: NonNegative
+    spectral_subtraction: SpectralSubtraction
+    remove_silence: RemoveSilence
+    preemphasis: Fraction
+    normalize_audio: bool
 
 
 def highpass(signal: NDArray[np.float32], *, sample_rate: int, cutoff_hz: float) -> NDArray[np.float32]:
@@ -144,7 +176,7 @@ def mix_down(samples: NDArray[np.float32], source_rate: int, *, sample_rate: int
     return mono if source_rate == sample_rate else soxr.resample(mono, source_rate, sample_rate, quality="HQ")
 
 
-def preprocess(samples: NDArray[np.float32], source_rate: int, settings) -> NDArray[np.float32]:
+def preprocess(samples: NDArray[np.float32], source_rate: int, settings: Preprocess) -> NDArray[np.float32]:
     """All steps in their order, from a recording to a signal of fixed length.
 
     Parameters

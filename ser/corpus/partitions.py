@@ -1,9 +1,13 @@
 """Dividing clips into training, validation and test."""
 
+from typing import Annotated, Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from ser.errors import InputError
+from ser.settings import Block, Seed, Share
 
 SUBSETS = ("train", "validation", "test")
 FIRST_ACTOR, LAST_ACTOR = 1001, 1091
@@ -46,26 +50,44 @@ PROTOCOLS = ("speaker", *PUBLISHED_PROTOCOLS, "clip")
 LEAKING_PROTOCOLS = ("clip",)
 
 
+class Split(Block):
+    """Which clips train, validate and test."""
+
+    protocol: Literal["speaker", "audeering", "tfds", "evar", "nkululeko", "emo-superb", "clip"]
+    fold: Annotated[int, Field(ge=1, le=5)]
+    train_fraction: Share
+    validation_fraction: Share
+    test_fraction: Share
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _sum(self):
+        total = self.train_fraction + self.validation_fraction + self.test_fraction
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train_fraction, validation_fraction and test_fraction sum to {total:g}, not to 1")
+        return self
+
+    def fractions(self) -> dict[str, float]:
+        """The share of each subset."""
+        return {
+            "train": self.train_fraction,
+            "validation": self.validation_fraction,
+            "test": self.test_fraction,
+        }
+
+
 def divide(
     clips: list[str],
     actors: NDArray[np.int64],
     emotions: list[str],
     sexes: list[str | None],
-    *,
-    protocol: str,
-    fold: int,
-    fractions: dict[str, float],
-    seed: int,
+    settings: Split,
 ) -> list[str]:
     """Name the subset of every clip.
 
     Parameters
     ----------
     clips, actors, emotions, sexes : of every clip, in one order; a sex may be unknown
-    protocol : one of ``PROTOCOLS``
-    fold : 1 to 5, read by ``emo-superb`` alone
-    fractions : of each subset, read by ``speaker`` and ``clip``; they sum to 1
-    seed : read by ``speaker`` and ``clip``
 
     Returns
     -------
@@ -76,15 +98,15 @@ def divide(
     InputError : unknown protocol or fold; too few actors or clips; an actor that a published
         partition does not know; a subset left empty
     """
-    rng = np.random.default_rng(seed)
+    rng, protocol = np.random.default_rng(settings.seed), settings.protocol
     if protocol == "clip":
-        subsets = _divide_clips(clips, emotions, fractions, rng)
+        subsets = _divide_clips(clips, emotions, settings.fractions(), rng)
     elif protocol == "speaker":
         sex_of = dict(zip(actors.tolist(), sexes, strict=True))
-        subset_of = _divide_actors(sex_of, fractions, rng)
+        subset_of = _divide_actors(sex_of, settings.fractions(), rng)
         subsets = [subset_of[actor] for actor in actors.tolist()]
     else:
-        subset_of = published_partition(protocol, fold)
+        subset_of = published_partition(protocol, settings.fold)
         strangers = sorted(set(actors.tolist()) - set(subset_of))
         if strangers:
             raise InputError(

@@ -1,5 +1,8 @@
 """The metrics of one classifier, as they land in a metrics file."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,16 +15,45 @@ AGE_BANDS = ((0, 19, "under 20"), (20, 29, "20-29"), (30, 39, "30-39"), (40, 49,
 GROUPS = ("sex", "age_band", "race", "sentence", "level", "actor")
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What classifiers are scored on, clip by clip.
+
+    Attributes
+    ----------
+    actual, actors : number of the intended emotion, and of the actor, shape ``(clips,)``
+    votes : of the listeners, shape ``(clips, emotions)``
+    emotions : in the order of their numbers
+    """
+
+    actual: NDArray[np.int64]
+    actors: NDArray[np.int64]
+    votes: NDArray[np.int64]
+    emotions: Sequence[str]
+
+    def __getitem__(self, chosen: NDArray) -> "Scored":
+        """Some of the clips."""
+        return Scored(self.actual[chosen], self.actors[chosen], self.votes[chosen], self.emotions)
+
+    def score(self, probabilities: NDArray[np.float32], settings, *, hard_decisions: bool = False) -> dict:
+        """``ser.scoring.scores.score`` of a classifier; ``settings`` are the parameters ``evaluate``."""
+        return score(
+            probabilities,
+            self.actual,
+            self.actors,
+            bootstrap_samples=settings.bootstrap_samples,
+            rng=np.random.default_rng(settings.seed),
+            emotions=self.emotions,
+            hard_decisions=hard_decisions,
+        )
+
+
 def classifier_metrics(
     probabilities: NDArray[np.float32],
-    actual: NDArray[np.int64],
-    actors: NDArray[np.int64],
-    votes: NDArray[np.int64],
+    clips: Scored,
     subsets: NDArray[np.str_],
+    params,
     *,
-    settings,
-    seed: int,
-    bootstrap_samples: int,
     hard_decisions: bool = False,
 ) -> dict:
     """Scores on train, validation and test, with the terms under which they hold.
@@ -29,24 +61,16 @@ def classifier_metrics(
     Parameters
     ----------
     probabilities : shape ``(clips, emotions)``
-    actual, actors, subsets : shape ``(clips,)``
-    votes : shape ``(clips, emotions)``
-    settings : ``ser.params.Params``, for the terms
+    subsets : shape ``(clips,)``
+    params : ``ser.params.Params``
     hard_decisions : see ``ser.scoring.scores.score``
     """
-    metrics = {"terms": terms(settings)}
+    metrics = {"terms": terms(params)}
     for subset in SUBSETS:
         chosen = subsets == subset
-        metrics[subset] = score(
-            probabilities[chosen],
-            actual[chosen],
-            actors[chosen],
-            bootstrap_samples=bootstrap_samples,
-            rng=np.random.default_rng(seed),
-            emotions=settings.corpus.emotions,
-            hard_decisions=hard_decisions,
-        )
-    listeners = score_listeners(votes[subsets == "test"], actual[subsets == "test"])
+        metrics[subset] = clips[chosen].score(probabilities[chosen], params.evaluate, hard_decisions=hard_decisions)
+    test = clips[subsets == "test"]
+    listeners = score_listeners(test.votes, test.actual)
     if listeners:
         metrics["test"]["listeners"] = listeners
     metrics["train_minus_test_accuracy"] = rounded(metrics["train"]["accuracy"] - metrics["test"]["accuracy"])
@@ -100,7 +124,7 @@ def groups_of(index) -> dict[str, NDArray[np.str_]]:
 
 
 def group_rows(network: str, probabilities, actual, groups: dict[str, NDArray[np.str_]], actors) -> list[dict]:
-    """Accuracy and UAR of the test clips in every group of listeners' interest.
+    """Accuracy and UAR of the test clips in every group.
 
     Parameters
     ----------

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.training.data import Pool
-from ser.training.on_the_fly import warp_frequency, warp_time
+from ser.training.on_the_fly import TRANSFORMS
+from ser.training.settings import References, Training
 
 REFERENCE_CLIPS = (1, 2, 4, 8, 16)  # a clip may have so many references, or all others of its group
 
@@ -35,7 +36,7 @@ class Batches:
         class_weights: NDArray[np.float32] | None,
         neutral: int | None,
         seed: int,
-        settings,
+        settings: Training,
     ):
         self.pool, self.mel_columns, self.class_weights = pool, slice(*mel_columns), class_weights
         self.neutral, self.seed, self.settings = neutral, seed, settings
@@ -82,20 +83,16 @@ class Batches:
         return np.concatenate(found), np.repeat(version, sizes), np.repeat(np.arange(len(found)), sizes)
 
     def augment(self, features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Another speed, and another vocal tract."""
-        on = self.settings.on_the_fly
-        if on.max_rate or on.max_shift_frames:
-            features = warp_time(features, max_rate=on.max_rate, max_shift=on.max_shift_frames, rng=rng)
-        mels = self.mel_columns
-        if on.max_warp and mels.stop > mels.start:
-            features[..., mels] = warp_frequency(features[..., mels], max_rate=on.max_warp, rng=rng)
+        """What is altered on the fly: another speed, another vocal tract."""
+        for transform in TRANSFORMS:
+            features = transform(features, self.settings.on_the_fly, self.mel_columns, rng)
         return features
 
 
 def draw_references(
     groups: NDArray[np.int64],
     labels: NDArray[np.int64],
-    settings,
+    settings: References,
     rng: np.random.Generator,
     *,
     emotions: int,

@@ -18,6 +18,22 @@ class Copies:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """Of every clip, in the order of ``clips.parquet``; and of every offline copy."""
+
+    emotions: tuple[str, ...]  # those told apart, in the order of their numbers
+    labels: NDArray[np.int64]  # number of each clip's emotion
+    actors: NDArray[np.int64]
+    votes: NDArray[np.int64]  # (clips, emotions)
+    subsets: list[str]
+    copies: Copies
+
+    def rows(self, subset: str) -> list[int]:
+        """Rows of a subset."""
+        return [row for row, other in enumerate(self.subsets) if other == subset]
+
+
+@dataclass(frozen=True)
 class Pool:
     """The training clips, each in several versions, of which every epoch draws one.
 
@@ -55,16 +71,8 @@ def emotion_targets(labels: NDArray[np.int64], votes: NDArray[np.int64], *, soft
     return ((1 - soft_labels) * intended + soft_labels * share).astype(np.float32)
 
 
-def training_pool(
-    features: NDArray,
-    targets: NDArray[np.float32],
-    *,
-    subsets: list[str],
-    copies: Copies,
-    wanted: Sequence[str],
-    columns: list[int],
-    actors: NDArray[np.int64],
-    labels: NDArray[np.int64],
+def prepare_train_data(
+    features: NDArray, targets: NDArray[np.float32], clips: Clips, *, wanted: Sequence[str], columns: list[int]
 ) -> Pool:
     """The training clips and the wanted copies of them, never a copy of another clip.
 
@@ -72,27 +80,27 @@ def training_pool(
     ----------
     features : shape ``(clips + copies, frames, features)``, as a memory map
     targets : of every clip, shape ``(clips, emotions)``
-    subsets, actors, labels : of every clip; the label is the intended emotion's number
     wanted : transforms whose copies join, such as ``"device"``
     columns : that the network reads
     """
-    clips = np.array([row for row, subset in enumerate(subsets) if subset == "train"], np.int64)
-    place = {clip: number for number, clip in enumerate(clips.tolist())}
+    trained = np.array(clips.rows("train"), np.int64)
+    place = {clip: number for number, clip in enumerate(trained.tolist())}
+    copies = clips.copies
     kinds = [kind for kind in dict.fromkeys(copies.kinds) if kind.split()[0] in wanted]
-    rows = np.zeros((len(clips), 1 + len(kinds)), np.int64)
-    rows[:, 0] = clips
+    rows = np.zeros((len(trained), 1 + len(kinds)), np.int64)
+    rows[:, 0] = trained
     for copy, (source, kind) in enumerate(zip(copies.sources.tolist(), copies.kinds, strict=True)):
         if source in place and kind in kinds:
-            check_copies([source], subsets)
-            rows[place[source], 1 + kinds.index(kind)] = len(subsets) + copy
+            check_copies([source], clips.subsets)
+            rows[place[source], 1 + kinds.index(kind)] = len(clips.subsets) + copy
     # Version by version, as they lie on the disk.
-    taken = take(features, rows=rows.T.ravel().tolist(), columns=columns)
+    taken = prepare_test(features, rows=rows.T.ravel().tolist(), columns=columns)
     own = np.arange(rows.size).reshape(rows.shape[::-1]).T
-    return Pool(taken, own, targets[clips], actors[clips], labels[clips])
+    return Pool(taken, own, targets[trained], clips.actors[trained], clips.labels[trained])
 
 
-def take(features: NDArray, *, rows: list[int], columns: list[int]) -> NDArray:
-    """Some rows and columns of an array.
+def prepare_test(features: NDArray, *, rows: list[int], columns: list[int]) -> NDArray:
+    """What a network reads of some rows, as they are: nothing is drawn or altered.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.features.relative import Answer
+from ser.networks.network import NetworkSettings
 from ser.networks.speaker import SpeakerNetwork
 from ser.scoring.scores import confusion, unweighted_average_recall
 from ser.training.batches import Batches
@@ -77,13 +78,12 @@ def fit(
     batches: Batches,
     validation: tuple[NDArray, NDArray[np.int64]],
     *,
-    epochs: int,
-    patience_epochs: int,
+    settings: NetworkSettings,
     progress: Progress,
     save: Callable[[Progress], None],
     report: Callable[[str], None],
 ) -> list[dict]:
-    """Train until ``epochs`` or until validation UAR has not risen for ``patience_epochs``.
+    """Train for ``settings.epochs``, or until validation UAR has not risen for ``settings.patience_epochs``.
 
     The model ends with the weights of its best epoch, judged by clips that are measured against themselves.
 
@@ -101,7 +101,7 @@ def fit(
     """
     _restore(model.training, progress.variables)
     history, best = progress.history, progress.best
-    while len(history) < epochs and not _exhausted(history, patience_epochs):
+    while len(history) < settings.epochs and not _exhausted(history, settings.patience_epochs):
         start = time.perf_counter()
         row, waiting = _train_epoch(model.training, batches, epoch=len(history))
         row |= _validate(model.answering, *validation)
@@ -111,8 +111,8 @@ def fit(
         history.append(row)
         save(Progress(history, [np.asarray(v) for v in _variables(model.training)], best))
         report(
-            f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; validation loss "
-            f"{row['validation_loss']:.3f}, accuracy {row['validation_accuracy']:.3f}, "
+            f"epoch {row['epoch']}/{settings.epochs}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; "
+            f"validation loss {row['validation_loss']:.3f}, accuracy {row['validation_accuracy']:.3f}, "
             f"UAR {row['validation_uar']:.3f}; {time.perf_counter() - start:.1f} s, {waiting:.0%} waiting for input"
         )
     model.answering.set_weights(best)

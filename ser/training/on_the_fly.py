@@ -5,10 +5,15 @@ Every function takes a batch ``(clips, frames, features)`` of float32 in which p
 and ``ser.training.batches``: they come after a clip is measured against others.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ser.training.settings import OnTheFly
+
 Batch = NDArray[np.float32]
+Transform = Callable[[Batch, OnTheFly, slice, np.random.Generator], Batch]
 
 
 def warp_time(batch: Batch, *, max_rate: float, max_shift: int, rng: np.random.Generator) -> Batch:
@@ -45,3 +50,21 @@ def warp_frequency(batch: Batch, *, max_rate: float, rng: np.random.Generator) -
     # Column j of a clip's matrix interpolates band position[j] between its two neighbours.
     weights = np.maximum(0, 1 - np.abs(np.minimum(position, mels - 1)[:, None, :] - np.arange(mels)[:, None]))
     return batch @ weights.astype(np.float32)
+
+
+def change_speed(batch: Batch, settings: OnTheFly, mels: slice, rng: np.random.Generator) -> Batch:
+    """``warp_time``, unless it is switched off."""
+    if not (settings.max_rate or settings.max_shift_frames):
+        return batch
+    return warp_time(batch, max_rate=settings.max_rate, max_shift=settings.max_shift_frames, rng=rng)
+
+
+def change_vocal_tract(batch: Batch, settings: OnTheFly, mels: slice, rng: np.random.Generator) -> Batch:
+    """``warp_frequency`` of the mel bands, unless it is switched off or there are none."""
+    if settings.max_warp and mels.stop > mels.start:
+        batch[..., mels] = warp_frequency(batch[..., mels], max_rate=settings.max_warp, rng=rng)
+    return batch
+
+
+# In this order, each with the parameters ``training.on_the_fly`` and the columns that are mel bands.
+TRANSFORMS: tuple[Transform, ...] = (change_speed, change_vocal_tract)

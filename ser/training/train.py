@@ -12,7 +12,7 @@ from ser.features.relative import scales_of
 from ser.networks.network import Network
 from ser.networks.speaker import build_network
 from ser.training.batches import Batches
-from ser.training.data import Copies, emotion_targets, take, training_pool
+from ser.training.data import Clips, emotion_targets, prepare_test, prepare_train_data
 from ser.training.devices import training_scope
 from ser.training.fit import (
     Progress,
@@ -22,22 +22,6 @@ from ser.training.fit import (
     fit,
     predict_probabilities,
 )
-
-
-@dataclass(frozen=True)
-class Clips:
-    """Of every clip, in the order of ``clips.parquet``; and of every offline copy."""
-
-    emotions: tuple[str, ...]  # those told apart, in the order of their numbers
-    labels: NDArray[np.int64]  # number of each clip's emotion
-    actors: NDArray[np.int64]
-    votes: NDArray[np.int64]  # (clips, emotions)
-    subsets: list[str]
-    copies: Copies
-
-    def rows(self, subset: str) -> list[int]:
-        """Rows of a subset."""
-        return [row for row, other in enumerate(self.subsets) if other == subset]
 
 
 @dataclass(frozen=True)
@@ -72,18 +56,10 @@ def train(
     settings, own = params.training, network.settings_of(params)
     columns = network.columns_of(params, features.table)
     table = [features.table[column] for column in columns]
-    pool = training_pool(
-        features.array,
-        emotion_targets(clips.labels, clips.votes, soft_labels=settings.soft_labels),
-        subsets=clips.subsets,
-        copies=clips.copies,
-        wanted=settings.copies,
-        columns=columns,
-        actors=clips.actors,
-        labels=clips.labels,
-    )
+    targets = emotion_targets(clips.labels, clips.votes, soft_labels=settings.soft_labels)
+    pool = prepare_train_data(features.array, targets, clips, wanted=settings.copies, columns=columns)
     held_out = clips.rows("validation")
-    validation = take(features.array, rows=held_out, columns=columns)
+    validation = prepare_test(features.array, rows=held_out, columns=columns)
     batches = Batches(
         pool,
         mel_columns=tuple(scales_of(table).mel_columns),
@@ -113,8 +89,7 @@ def train(
         model,
         batches,
         (validation, clips.labels[held_out]),
-        epochs=own.epochs,
-        patience_epochs=own.patience_epochs,
+        settings=own,
         progress=progress,
         save=save,
         report=report,
@@ -128,7 +103,7 @@ def train(
 def prepared(network: Network, features: Features, clips: Clips, params) -> NDArray:
     """What a network reads of every clip, never of a copy: ``(clips, frames, columns)``, in memory."""
     columns = network.columns_of(params, features.table)
-    return take(features.array, rows=list(range(len(clips.actors))), columns=columns)
+    return prepare_test(features.array, rows=list(range(len(clips.actors))), columns=columns)
 
 
 def predict(network: Network, model: keras.Model, features: Features, clips: Clips, params) -> NDArray[np.float32]:
@@ -137,7 +112,7 @@ def predict(network: Network, model: keras.Model, features: Features, clips: Cli
     starts = range(0, len(clips.actors), chunk)
     parts = (range(start, min(start + chunk, len(clips.actors))) for start in starts)
     return np.concatenate(
-        [predict_probabilities(model, take(features.array, rows=list(rows), columns=columns)) for rows in parts]
+        [predict_probabilities(model, prepare_test(features.array, rows=list(rows), columns=columns)) for rows in parts]
     )
 
 

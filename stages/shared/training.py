@@ -10,8 +10,8 @@ from ser.errors import InputError
 from ser.networks.network import Network
 from ser.params import load
 from ser.training.checkpoint import Checkpoint, run_key
-from ser.training.data import Copies
-from ser.training.train import Clips, Features, train
+from ser.training.data import Clips, Copies
+from ser.training.train import Features, train
 
 
 def read_features(network: Network) -> Features:

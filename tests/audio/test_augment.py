@@ -72,9 +72,9 @@ def test_draws_stay_in_their_ranges():
 
 def test_copies_are_one_for_each_transform(rng):
     signal = sine(300.0)
-    copies = altered_copies(
-        signal, {"noise": 0.0, "shift": 2000.0, "pitch": 0.0}, TRANSFORMS, sample_rate=SAMPLE_RATE, rng=rng
-    )
+    values = {"noise": 0.0, "shift": 2000.0, "pitch": 0.0}
+    assert set(values) == set(TRANSFORMS)
+    copies = altered_copies(signal, values, list(values), sample_rate=SAMPLE_RATE, rng=rng)
     assert copies.shape == (3, SAMPLE_RATE)
     np.testing.assert_array_equal(copies[0], signal)
     np.testing.assert_array_equal(copies[1], shift(signal, samples=2000))

@@ -11,7 +11,7 @@ from ser.corpus.checks import find_contradictions
 from ser.corpus.clips import ClipName
 from ser.corpus.crema_d import demographics, listener_votes, parse_name
 from ser.corpus.leaks import check_copies, check_split
-from ser.corpus.partitions import PROTOCOLS, divide, published_partition
+from ser.corpus.partitions import PROTOCOLS, Split, divide, published_partition
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 
@@ -29,9 +29,14 @@ def clips_of(actors: list[int], each: int = 12) -> dict:
     }
 
 
+def settings_of(shares: dict[str, float], **others) -> Split:
+    """The parameters ``split``, unchecked."""
+    return Split.model_construct(**{f"{subset}_fraction": share for subset, share in shares.items()}, **others)
+
+
 def divided(actors: list[int], *, protocol: str, fold: int = 1, seed: int = 0) -> tuple[dict, list[str]]:
     clips = clips_of(actors)
-    return clips, divide(*clips.values(), protocol=protocol, fold=fold, fractions=FRACTIONS, seed=seed)
+    return clips, divide(*clips.values(), settings_of(FRACTIONS, protocol=protocol, fold=fold, seed=seed))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -73,7 +78,7 @@ def test_emo_superb_tests_every_actor_once():
 def test_no_subset_is_empty_whatever_the_fractions(fractions, count):
     shares = dict(zip(("train", "validation", "test"), fractions, strict=True))
     clips = clips_of(list(range(1, count + 1)))
-    subsets = divide(*clips.values(), protocol="speaker", fold=1, fractions=shares, seed=0)
+    subsets = divide(*clips.values(), settings_of(shares, protocol="speaker", fold=1, seed=0))
     assert set(subsets) == {"train", "validation", "test"}
 
 

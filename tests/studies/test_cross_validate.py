@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ser.corpus.partitions import published_partition
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.params import load
+from ser.scoring.metrics import Scored
 from ser.scoring.tables import scores_page
 from ser.training.devices import gpus
 from studies import cross_validate, tables
@@ -110,7 +112,8 @@ def pooled_of(ten_actors: list[int], rng: np.random.Generator) -> dict:
     actors = np.repeat(ten_actors, 60)
     votes = np.eye(6, dtype=int)[actual]
     groups = {"sex": np.where(actors % 2, "Male", "Female")}
-    return score_pooled(given, actual, actors, votes, groups, emotions=EMOTIONS, bootstrap_samples=200, seed=0)
+    settings = SimpleNamespace(bootstrap_samples=200, seed=0)
+    return score_pooled(given, Scored(actual, actors, votes, EMOTIONS), groups, settings)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from helpers import tiny_params
 
 from ser.emotions import EMOTIONS
 from ser.features.families import column_table
-from ser.training.data import Copies
-from ser.training.train import Clips, Features
+from ser.training.data import Clips, Copies
+from ser.training.train import Features
 
 
 def separable_experiment() -> tuple[Features, Clips]:

@@ -8,10 +8,11 @@ from helpers import tiny_params
 from separable import separable_experiment
 
 from ser import artifacts
+from ser.emotions import EMOTIONS
 from ser.networks.cnn1d import NETWORK
-from ser.training.data import Copies, Pool, emotion_targets, take, training_pool
+from ser.training.data import Clips, Copies, Pool, emotion_targets, prepare_test, prepare_train_data
 from ser.training.fit import Progress
-from ser.training.train import Clips, Features, predict, train
+from ser.training.train import Features, predict, train
 
 pytestmark = pytest.mark.training
 
@@ -27,17 +28,17 @@ def features(rng) -> np.ndarray:
     return values
 
 
-def pool(features: np.ndarray, **changes) -> Pool:
-    arguments = {
-        "subsets": SUBSETS,
-        "copies": Copies(np.repeat(np.arange(4), 2), ["noise", "device 1"] * 4),
-        "wanted": [],
-        "columns": [0, 1, 2, 3, 4],
-        "actors": np.array([1, 2, 3, 4]),
-        "labels": LABELS,
-    }
-    targets = emotion_targets(LABELS, np.zeros((4, 6), int), soft_labels=0)
-    return training_pool(features, targets, **(arguments | changes))
+def pool(features: np.ndarray, *, wanted=(), columns=(0, 1, 2, 3, 4), **changes) -> Pool:
+    clips = Clips(
+        emotions=EMOTIONS,
+        labels=LABELS,
+        actors=np.array([1, 2, 3, 4]),
+        votes=np.zeros((4, 6), int),
+        subsets=SUBSETS,
+        copies=Copies(np.repeat(np.arange(4), 2), ["noise", "device 1"] * 4),
+    )
+    targets = emotion_targets(LABELS, clips.votes, soft_labels=0)
+    return prepare_train_data(features, targets, replace(clips, **changes), wanted=wanted, columns=list(columns))
 
 
 def test_only_training_clips_train(features):
@@ -67,7 +68,7 @@ def test_soft_labels_mix_the_votes_in():
 
 
 def test_rows_to_score_keep_their_order(features):
-    rows = take(features, rows=[3, 1], columns=[0, 1, 2, 3, 4])
+    rows = prepare_test(features, rows=[3, 1], columns=[0, 1, 2, 3, 4])
     np.testing.assert_array_equal(rows, features[[3, 1]])
 
 
