@@ -19,6 +19,7 @@ from ser.params import load
 from ser.randomness import clip_rng
 from ser.scoring.conditions import COLUMNS, condition_row, mean_change, microphone_row
 from ser.scoring.metrics import summary
+from ser.scoring.scores import BASELINE, FUSION
 from stages.shared.console import progress, rate, run
 
 BUNDLE = "models/bundle.zip"
@@ -64,7 +65,7 @@ def conditions() -> str:
     if any(condition.family == MICROPHONE for condition in listed):
         rows.append(microphone_row(rows))
     artifacts.write_csv("metrics/conditions.csv", rows, columns=COLUMNS)
-    found = {name: artifacts.read_json(f"metrics/{name}.json") for name in [*params.networks, "fusion", "baseline"]}
+    found = {name: artifacts.read_json(f"metrics/{name}.json") for name in [*params.networks, FUSION, BASELINE]}
     artifacts.write_json("metrics/summary.json", summary(found) | {"conditions": {"uar_change": mean_change(rows)}})
     return f"{len(tested)} clips under {len(listed)} conditions, {rate(len(tested), start)}"
 

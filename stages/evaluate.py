@@ -5,17 +5,14 @@ import time
 import numpy as np
 
 from ser import artifacts
-from ser.networks.baseline import BASELINE, predict_baseline
-from ser.networks.network import find_network
 from ser.params import Params, load
 from ser.scoring.calibration import answered, coverage_curve, fit_temperature, temper
 from ser.scoring.metrics import Scored, classifier_metrics, group_rows, groups_of
-from ser.scoring.scores import calibration_error, fuse, rounded
+from ser.scoring.scores import BASELINE, FUSION, calibration_error, fuse, rounded
 from ser.scoring.tables import scores_page
 from ser.training.data import Clips
-from ser.training.train import predict, prepared
+from stages.shared.clips import read_clips
 from stages.shared.console import rate, run
-from stages.shared.training import read_clips, read_features
 
 # Mixup and smoothed labels leave a network too modest on its own corpus. That is no reason to sharpen its answers: on
 # RAVDESS, which it has not heard, the calibration error is 0.12 at 1, and 0.19 at the 0.78 that validation asks for.
@@ -24,17 +21,13 @@ LEAST_TEMPERATURE = 1.0
 
 def evaluate() -> str:
     start, params, clips = time.perf_counter(), load(), read_clips()
-    networks = {name: find_network(name) for name in params.networks}
-    probabilities = {
-        name: predict(network, artifacts.read_model(f"models/{name}.keras"), read_features(network), clips, params)
-        for name, network in networks.items()
+    table = artifacts.read_parquet("data/probabilities.parquet")
+    said = {
+        name: table[[f"{name}_{emotion}" for emotion in clips.emotions]].to_numpy(np.float32)
+        for name in (*params.networks, BASELINE)
     }
-    probabilities["fusion"] = fuse(probabilities)
-    first = next(iter(networks.values()))
-    frames = prepared(first, read_features(first), clips, params)
-    probabilities[BASELINE] = predict_baseline(
-        frames, clips.labels, train=clips.rows("train"), emotions=len(clips.emotions), seed=params.evaluate.seed
-    )
+    fusion = fuse({name: said[name] for name in params.networks})
+    probabilities = {name: said[name] for name in params.networks} | {FUSION: fusion, BASELINE: said[BASELINE]}
     index = artifacts.read_parquet("data/clips.parquet")
     page = scores_page(write_scores(probabilities, clips, index, params))
     artifacts.write_bytes("metrics/scores.md", page.encode())
@@ -47,15 +40,15 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
     actual, subsets = clips.labels, np.array(clips.subsets)
     test = subsets == "test"
     groups = {group: values[test] for group, values in groups_of(index).items()}
-    calibration = calibrate(probabilities["fusion"], actual, subsets, threshold=params.evaluate.not_sure_below)
-    tempered = temper(probabilities["fusion"], calibration["temperature"])
+    calibration = calibrate(probabilities[FUSION], actual, subsets, threshold=params.evaluate.not_sure_below)
+    tempered = temper(probabilities[FUSION], calibration["temperature"])
     coverage = coverage_curve(tempered[test], actual[test])
     artifacts.write_csv("metrics/coverage.csv", coverage, columns=list(coverage[0]))
     scored = Scored(actual, clips.actors, clips.votes, clips.emotions)
     found, group_table = {}, []
     for name, given in probabilities.items():
         found[name] = metrics = classifier_metrics(given, scored, subsets, params, hard_decisions=name == BASELINE)
-        if name == "fusion":
+        if name == FUSION:
             metrics["calibration"] = calibration
         artifacts.write_json(f"metrics/{name}.json", metrics)
         recalls = [{"emotion": emotion, "recall": value} for emotion, value in metrics["test"]["recall"].items()]

@@ -17,7 +17,7 @@ from ser.params import load
 from ser.scoring import charts
 from ser.scoring import page as sections
 from ser.scoring.calibration import temper
-from ser.scoring.scores import confusion
+from ser.scoring.scores import BASELINE, FUSION, confusion
 from ser.scoring.tables import title_of
 from stages.shared.console import run
 
@@ -28,12 +28,12 @@ SALIENCY_CLIPS = 4  # of each emotion
 def report() -> str:
     params = load()
     networks, emotions = list(params.networks), params.corpus.emotions
-    classifiers = [*networks, "fusion"]
+    classifiers = [*networks, FUSION]
     clips, predictions = (
         artifacts.read_parquet("data/clips.parquet"),
         artifacts.read_parquet("data/predictions.parquet"),
     )
-    metrics = {name: artifacts.read_json(f"metrics/{name}.json") for name in (*classifiers, "baseline")}
+    metrics = {name: artifacts.read_json(f"metrics/{name}.json") for name in (*classifiers, BASELINE)}
     bundle = unpack(artifacts.read_bytes("models/bundle.zip"), name="models/bundle.zip")
     rows = np.flatnonzero(predictions["subset"] == "test")
     given = {
@@ -44,14 +44,14 @@ def report() -> str:
     actors = clips["actor"].to_numpy()[rows]
     votes = clips[[f"votes_{emotion}" for emotion in emotions]].to_numpy()[rows]
     decided = {name: probabilities.argmax(axis=1) for name, probabilities in given.items()}
-    calibration, coverage = metrics["fusion"]["calibration"], artifacts.read_csv("metrics/coverage.csv")
+    calibration, coverage = metrics[FUSION]["calibration"], artifacts.read_csv("metrics/coverage.csv")
     curve = [{key: float(value) for key, value in row.items()} for row in coverage]
     settings = params.evaluate
     recall = sections.recall_section(
         decided, actual, actors, votes, emotions=emotions, samples=settings.bootstrap_samples, seed=settings.seed
     )
     importance, saliency = inside(bundle, rows, actual, settings.seed)
-    wrong = wrong_clips(clips, rows, temper(given["fusion"], calibration["temperature"]), actual, votes, params.corpus)
+    wrong = wrong_clips(clips, rows, temper(given[FUSION], calibration["temperature"]), actual, votes, params.corpus)
     subsets = {
         name: {"actors": clips["actor"][own].nunique(), "clips": int(own.sum())}
         for name in SUBSETS
@@ -68,7 +68,7 @@ def report() -> str:
         "Recall": recall,
         "Groups": sections.groups_section(artifacts.read_csv("metrics/groups.csv")),
         "Other conditions": sections.conditions_section(artifacts.read_csv("metrics/conditions.csv")),
-        "Calibration": sections.calibration_section(given["fusion"], actual, calibration, curve),
+        "Calibration": sections.calibration_section(given[FUSION], actual, calibration, curve),
         "What the networks rest on": importance,
         "What the networks look at": saliency,
         "Confidently wrong": sections.wrong_section(wrong),

@@ -19,8 +19,9 @@ from ser.networks.cnn1d import NETWORK
 from ser.params import Params, load
 from ser.scoring.scores import paired_difference, score
 from ser.training.train import predict
+from stages.shared.clips import read_clips
 from stages.shared.console import run
-from stages.shared.training import read_clips, read_features
+from stages.shared.training import read_features
 from studies.runs import ENVIRONMENT, versions
 
 RESULTS = Path("results/crema-d/ablation.json")

@@ -16,14 +16,13 @@ import tensorflow
 
 from ser import artifacts
 from ser.errors import InputError
-from ser.networks.baseline import BASELINE
 from ser.parallel import workers
 from ser.params import Params, load
 from ser.scoring.metrics import Scored, classifier_metrics, groups_of
-from ser.scoring.scores import fuse
+from ser.scoring.scores import BASELINE, fuse
 from ser.training.data import Clips
+from stages.shared.clips import read_clips
 from stages.shared.console import run as run_stage
-from stages.shared.training import read_clips
 from stages.split import divide_index
 from studies.plan import NETWORKS, STUDIES, Run, runs_of
 from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests

@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 import ser
 from ser import artifacts
 from ser.features.relative import clip_sums
-from ser.networks.baseline import BASELINE, predict_baseline
+from ser.networks.baseline import predict_baseline
 from ser.networks.network import Network, find_network
 from ser.params import Params
+from ser.scoring.scores import BASELINE
 from ser.training.checkpoint import Checkpoint, run_key
 from ser.training.data import Clips, prepare_test
 from ser.training.devices import gpus, precision
 from ser.training.fit import answer_with, predict_probabilities
 from ser.training.train import Features, predict, prepared, train
-from stages.shared.training import read_clips, read_features
+from stages.shared.clips import read_clips
+from stages.shared.training import read_features
 from stages.split import divide_index
 from studies.plan import NETWORKS, Run
 
@@ -109,9 +111,7 @@ def train_run(run: Run, params: Params) -> None:
 def train_baseline(run: Run, features: Features, clips: Clips, params: Params, key: str):
     """The baseline's decisions on every clip; it has no curve."""
     frames = prepared(network_of(run), features, clips, params)
-    decided = predict_baseline(
-        frames, clips.labels, train=clips.rows("train"), emotions=len(clips.emotions), seed=params.evaluate.seed
-    )
+    decided = predict_baseline(frames, clips.labels, train=clips.rows("train"), emotions=len(clips.emotions))
     return {"probabilities": [decided]}, []
 
 

@@ -4,9 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.corpus.partitions import PUBLISHED, SUBSETS
-from ser.networks.baseline import BASELINE
 from ser.scoring.metrics import Scored, group_rows
-from ser.scoring.scores import paired_difference, rounded, score_listeners
+from ser.scoring.scores import BASELINE, paired_difference, rounded, score_listeners
 
 SCORES = ("accuracy", "uar", "macro_f1", "calibration_error")
 COMPARISONS = (

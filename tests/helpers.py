@@ -109,6 +109,7 @@ class Project:
             "studies",
             "results",
             "dvc.yaml",
+            "plots",
             "params.yaml",
             ".gitignore",
             ".dvc/config",

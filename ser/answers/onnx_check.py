@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from ser.errors import InputError
 
 # Field numbers of onnx.proto.
-MODEL_GRAPH, MODEL_FUNCTIONS = 7, 25
+MODEL_GRAPH, MODEL_METADATA, MODEL_FUNCTIONS = 7, 14, 25
+ENTRY_KEY, ENTRY_VALUE = 1, 2
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE_INITIALIZER = 1, 5, 15
 NODE_OP_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
@@ -46,6 +47,12 @@ def check_network(network: bytes) -> None:
                 _check_graph(graph)
     except (IndexError, TypeError) as error:
         raise InputError("is no ONNX file, or a damaged one") from error
+
+
+def description_of(network: bytes) -> dict[str, str]:
+    """The texts that an ONNX file of this project says about itself; see ``ser.networks.onnx.to_onnx``."""
+    entries = (dict(_fields(content)) for number, content in _fields(network) if number == MODEL_METADATA)
+    return {bytes(entry[ENTRY_KEY]).decode(): bytes(entry[ENTRY_VALUE]).decode() for entry in entries}
 
 
 def _check_graph(graph: bytes) -> None:

@@ -1,5 +1,6 @@
 """Keras networks as ONNX, which ONNX Runtime runs without TensorFlow."""
 
+import json
 import os
 import tempfile
 import warnings
@@ -12,15 +13,27 @@ import onnx
 import ser.networks.layers  # noqa: F401  the networks' own layers must be known to Keras before a file names them
 
 
-def to_onnx(model: keras.Model) -> bytes:
-    """The network as ONNX, by Keras's own export; its batch may have any size."""
+def to_onnx(model: keras.Model, *, features: str, columns: list[str]) -> bytes:
+    """The network as ONNX, by Keras's own export; its batch may have any size.
+
+    Parameters
+    ----------
+    features, columns : the array that it reads, and the names of the columns of it, which the file then says
+    """
     model([np.zeros((1, *shape[1:]), np.float32) for shape in model.input_shape])  # Keras exports what has been called
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         with warnings.catch_warnings():  # tf2onnx asks NumPy for names that it no longer has
             warnings.simplefilter("ignore", FutureWarning)
             model.export(os.fspath(path), format="onnx", verbose=False)
-        return renamed(path.read_bytes())
+        return described(renamed(path.read_bytes()), {"features": features, "columns": json.dumps(columns)})
+
+
+def described(network: bytes, says: dict[str, str]) -> bytes:
+    """The same network with texts by which ``description_of`` knows it."""
+    model = onnx.load_from_string(network)
+    onnx.helper.set_model_props(model, says)
+    return model.SerializeToString(deterministic=True)
 
 
 def in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+FUSION, BASELINE = "fusion", "baseline"  # classifiers that are no network: the mean of all, and the classical one
 CALIBRATION_BINS = 15
 CONFIDENCE = 0.95
 
