@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -39,7 +40,7 @@ def replacing(path: str | Path, mode: str = "wb") -> Iterator:
         raise InputError(f"{path}: no regular file, so nothing is written in its place. Name a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    encoding = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    encoding: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     partial.unlink(missing_ok=True)  # whatever a run before left there, or somebody put there
     try:
         with open(partial, mode.replace("w", "x"), **encoding) as file:
@@ -187,7 +188,9 @@ def location(address: str):
 
 def write_arrays(path: str | Path, **groups: list[NDArray]) -> None:
     """Write named lists of arrays as one uncompressed NPZ."""
-    flat = {f"{name}.{i:04d}": array for name, arrays in groups.items() for i, array in enumerate(arrays)}
+    flat: dict[str, Any] = {
+        f"{name}.{i:04d}": array for name, arrays in groups.items() for i, array in enumerate(arrays)
+    }
     with replacing(path) as file:
         np.savez(file, **flat)
 

@@ -5,8 +5,9 @@ the recordings, ``training`` by the two networks.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -136,7 +137,7 @@ def load(path: str | Path = "params.yaml") -> Params:
         raise InputError(f"{path}: " + f"\n{path}: ".join(lines)) from error
 
 
-def explain(problem: dict, block: str = "") -> str:
+def explain(problem: Mapping[str, Any], block: str = "") -> str:
     """What is wrong with a parameter, in words.
 
     Parameters

@@ -35,7 +35,7 @@ ON_THE_FLY = {
         "warp of frequency": ["max_warp=0"],
     }.items()
 }
-NOTHING = ["training.on_the_fly.max_shift_frames=0", *(setting for keys in ON_THE_FLY.values() for setting in keys)]
+NOTHING = ["training.on_the_fly.max_shift_seconds=0.0", *(setting for keys in ON_THE_FLY.values() for setting in keys)]
 # Each row changes the defaults by these settings.
 ROWS = {
     "defaults": [],

@@ -21,7 +21,7 @@ from ser.scoring.scores import BASELINE
 from ser.training.checkpoint import Checkpoint, run_key
 from ser.training.data import Clips, prepare_test
 from ser.training.devices import gpus, precision
-from ser.training.fit import answer_with, predict_probabilities
+from ser.training.fit import Session, answer_with, predict_probabilities
 from ser.training.train import Features, predict, prepared, train
 from stages.shared.clips import read_clips
 from stages.shared.training import read_features
@@ -118,15 +118,8 @@ def train_baseline(run: Run, features: Features, clips: Clips, params: Params, k
 def train_network(run: Run, features: Features, clips: Clips, params: Params, key: str):
     """A network's probabilities on every clip, and its validation UAR after each epoch."""
     checkpoint = Checkpoint(RUNS / f".{run.name}.npz", key)
-    model, history = train(
-        network_of(run),
-        features,
-        clips,
-        params,
-        progress=checkpoint.read(),
-        save=checkpoint.write,
-        report=lambda line: print(f"{run.name}: {line}", flush=True),
-    )
+    session = Session(checkpoint.read(), checkpoint.write, lambda line: print(f"{run.name}: {line}", flush=True))
+    model, history = train(network_of(run), features, clips, params, session)
     arrays = {"probabilities": [predict(network_of(run), model, features, clips, params)]}
     arrays |= with_profiles(run, model, features, clips, params)
     artifacts.write_model(RUNS / f"{run.name}.keras", model)

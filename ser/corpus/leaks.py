@@ -1,6 +1,7 @@
 """The check that nothing of validation or test reaches training."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from ser.corpus.partitions import LEAKING_PROTOCOLS
 from ser.errors import InputError
@@ -17,7 +18,7 @@ def check_split(
     ------
     InputError : names what leaks
     """
-    kinds = {"clip": clips, "sound": fingerprints}
+    kinds: dict[str, Sequence] = {"clip": clips, "sound": fingerprints}
     if protocol not in LEAKING_PROTOCOLS:
         kinds["actor"] = actors
     for kind, values in kinds.items():
@@ -28,7 +29,8 @@ def check_split(
         if leaking:
             shown = ", ".join(f"{value} in {' and '.join(sorted(subsets_of[value]))}" for value in leaking[:3])
             raise InputError(
-                f"Leak: {len(leaking)} {kind}(s) in two subsets: {shown}. 'dvc repro --force split' divides anew."
+                f"Leak: {len(leaking)} {kind}(s) in two subsets: {shown}. 'dvc repro --force split' divides the clips "
+                "again."
             )
 
 
@@ -43,5 +45,5 @@ def check_copies(copy_sources: list[int], subsets: list[str]) -> None:
     leaking = [source for source in copy_sources if subsets[source] != "train"]
     if leaking:
         raise InputError(
-            f"Leak: {len(leaking)} augmented copies come from clips outside training, as row {leaking[0]}."
+            f"Leak: {len(leaking)} augmented copies come from clips outside training, such as row {leaking[0]}."
         )

@@ -15,7 +15,7 @@ FIRST_ACTOR, LAST_ACTOR = 1001, 1091
 
 def _actors(text: str) -> tuple[int, ...]:
     """Read ``"1001-1018 1020"`` as actor numbers."""
-    numbers = []
+    numbers: list[int] = []
     for part in text.split():
         first, _, last = part.partition("-")
         numbers += range(int(first), int(last or first) + 1)
@@ -142,7 +142,7 @@ def _counts(total: int, fractions: dict[str, float]) -> dict[str, int]:
     """Whole parts of ``total`` near the fractions, none empty if ``total`` allows."""
     wanted = {subset: max(1, round(fractions[subset] * total)) for subset in SUBSETS[1:]}
     while sum(wanted.values()) >= total:  # the larger gives, so that one is left to train
-        wanted[max(wanted, key=wanted.get)] -= 1
+        wanted[max(wanted, key=lambda subset: wanted[subset])] -= 1
     return {"train": total - sum(wanted.values()), **wanted}
 
 
@@ -156,11 +156,11 @@ def _divide_actors(
             f"the corpus needs at least {len(SUBSETS)} actors, or split.protocol: clip, which leaks."
         )
     # Rank every actor by the quantile within its own sex: any stretch of the ranking is balanced.
-    rank = {}
+    rank: dict[int, tuple[float, str]] = {}
     for sex in sorted({str(sex) for sex in sex_of.values()}):
         group = rng.permutation([actor for actor in sorted(sex_of) if str(sex_of[actor]) == sex])
         rank |= {int(actor): ((i + 0.5) / len(group), sex) for i, actor in enumerate(group)}
-    order = sorted(rank, key=rank.get)
+    order = sorted(rank, key=lambda actor: rank[actor])
     counts = _counts(len(order), fractions)
     subsets = [subset for subset in ("test", "validation", "train") for _ in range(counts[subset])]
     return dict(zip(order, subsets, strict=True))
@@ -170,7 +170,7 @@ def _divide_clips(
     clips: list[str], emotions: list[str], fractions: dict[str, float], rng: np.random.Generator
 ) -> list[str]:
     """Draw clips for each subset within each emotion, actors regardless."""
-    subset_of = {}
+    subset_of: dict[str, str] = {}
     for emotion in sorted(set(emotions)):
         group = [clip for clip, other in zip(clips, emotions, strict=True) if other == emotion]
         if len(group) < len(SUBSETS):

@@ -31,7 +31,7 @@ class Scales:
     is_pitch: list[bool]
     pitch: int | None
     harmonicity: int | None
-    mel_columns: list[int]
+    mel_columns: tuple[int, int]
 
 
 def scales_of(table: Sequence[dict]) -> Scales:
@@ -50,7 +50,7 @@ def scales_of(table: Sequence[dict]) -> Scales:
         is_pitch=[name == "pitch_octaves" for name in names],
         pitch=names.index("pitch_octaves") if read_pitch else None,
         harmonicity=names.index("harmonicity") if read_pitch else None,
-        mel_columns=[mels[0], mels[-1] + 1] if mels else [0, 0],
+        mel_columns=(mels[0], mels[-1] + 1) if mels else (0, 0),
     )
 
 

@@ -3,9 +3,10 @@
 The file ends with ``NETWORK = Network(...)``. Nothing else in the project knows a network by its name.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import keras
 from pydantic import ValidationError
@@ -36,12 +37,14 @@ class Network:
     build : from its settings, frames, columns that it reads, and columns that are about the whole frame, to
         untrained convolutions: ``(batch, frames, columns)`` of relative features to ``(batch, channels)``;
         see ``ser.networks.speaker``
+    callbacks : Keras callbacks of a training, from the network's settings; none by default
     """
 
     name: str
     features: str
     settings: type[NetworkSettings]
-    build: Callable[[NetworkSettings, int, int, int], keras.Model]
+    build: Callable[[Any, int, int, int], keras.Model]
+    callbacks: Callable[[NetworkSettings], Sequence[keras.callbacks.Callback]] = lambda settings: ()
 
     @property
     def features_path(self) -> str:
@@ -52,6 +55,10 @@ class Network:
     def columns_path(self) -> str:
         """Where the table of that array's columns lies."""
         return f"data/{self.features}.csv"
+
+    def hop_seconds(self, params) -> float:
+        """From one frame of its array to the next."""
+        return getattr(params, self.features).hop_length / params.preprocess.sample_rate
 
     def settings_of(self, params) -> NetworkSettings:
         """The network's own block of the parameters, checked.

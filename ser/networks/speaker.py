@@ -51,9 +51,9 @@ def build_network(network: Network, params, frames: int, table: Sequence[dict]) 
     relate = RelativeFeatures(vars(scales), level=common.level, name="relative")
     hide = SpecAugment(
         time_masks=common.on_the_fly.time_masks,
-        time_mask_frames=common.on_the_fly.time_mask_frames,
+        time_mask_frames=round(common.on_the_fly.time_mask_seconds / network.hop_seconds(params)),
         mel_masks=common.on_the_fly.mel_masks,
-        mel_mask_bands=common.on_the_fly.mel_mask_bands,
+        mel_mask_bands=round(common.on_the_fly.mel_mask_share * (scales.mel_columns[1] - scales.mel_columns[0])),
         mel_columns=scales.mel_columns,
         seed=own.seed,
         name="hide",

@@ -1,6 +1,7 @@
 """Scores of predicted probabilities, with intervals over actors."""
 
 from collections.abc import Sequence
+from typing import SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def interval(values: NDArray[np.float64]) -> list[float]:
     return [rounded(value) for value in np.nanquantile(values, [tail, 1 - tail])]
 
 
-def rounded(value: float) -> float:
+def rounded(value: SupportsFloat) -> float:
     """Four decimals: far finer than any interval, and quiet in a diff."""
     return round(float(value), 4)
 

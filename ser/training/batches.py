@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.training.data import Pool
-from ser.training.on_the_fly import TRANSFORMS
+from ser.training.on_the_fly import TRANSFORMS, Columns
 from ser.training.settings import References, Training
 
 REFERENCE_CLIPS = (1, 2, 4, 8, 16)  # a clip may have so many references, or all others of its group
@@ -22,7 +22,7 @@ class Batches:
     Parameters
     ----------
     pool : see ``ser.training.data.training_pool``
-    mel_columns : first column that is a mel band, and the one behind the last; only these can be warped
+    columns : which of them are mel bands, and the time of a frame
     class_weights : shape ``(emotions,)``, or ``None``
     neutral : number of the ordinary voice among the emotions, or ``None``
     settings : the parameters ``training``
@@ -32,13 +32,13 @@ class Batches:
         self,
         pool: Pool,
         *,
-        mel_columns: tuple[int, int],
+        columns: Columns,
         class_weights: NDArray[np.float32] | None,
         neutral: int | None,
         seed: int,
         settings: Training,
     ):
-        self.pool, self.mel_columns, self.class_weights = pool, slice(*mel_columns), class_weights
+        self.pool, self.columns, self.class_weights = pool, columns, class_weights
         self.neutral, self.seed, self.settings = neutral, seed, settings
         self.batch_size = min(settings.batch_size, len(pool.rows))
 
@@ -85,7 +85,7 @@ class Batches:
     def augment(self, features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """What is altered on the fly: another speed, another vocal tract."""
         for transform in TRANSFORMS:
-            features = transform(features, self.settings.on_the_fly, self.mel_columns, rng)
+            features = transform(features, self.settings.on_the_fly, self.columns, rng)
         return features
 
 

@@ -1,7 +1,7 @@
 """Fitting a network: schedule, epochs, early stopping on validation UAR, and resuming."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -30,6 +30,25 @@ class Progress:
     history: list[dict] = field(default_factory=list)
     variables: list[NDArray] = field(default_factory=list)
     best: list[NDArray] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where a training begins, and who is told how it goes.
+
+    Attributes
+    ----------
+    progress : empty, or what an interrupted training saved
+    save : called after every epoch with all that is needed to resume
+    report : called after every epoch with one line
+    callbacks : Keras callbacks; they see the training's network, and the history's row as logs, and may set
+        ``model.stop_training``
+    """
+
+    progress: Progress = field(default_factory=Progress)
+    save: Callable[[Progress], None] = lambda progress: None
+    report: Callable[[str], None] = lambda line: None
+    callbacks: Sequence[keras.callbacks.Callback] = ()
 
 
 def compile_network(
@@ -77,11 +96,8 @@ def fit(
     model: SpeakerNetwork,
     batches: Batches,
     validation: tuple[NDArray, NDArray[np.int64]],
-    *,
     settings: NetworkSettings,
-    progress: Progress,
-    save: Callable[[Progress], None],
-    report: Callable[[str], None],
+    session: Session,
 ) -> list[dict]:
     """Train for ``settings.epochs``, or until validation UAR has not risen for ``settings.patience_epochs``.
 
@@ -91,30 +107,35 @@ def fit(
     ----------
     model : its training form compiled
     validation : features ``(clips, frames, features)`` and emotion numbers ``(clips,)``
-    progress : empty, or what an interrupted training saved
-    save : called after every epoch with all that is needed to resume
-    report : called after every epoch with one line
 
     Returns
     -------
     one dict an epoch: ``epoch, loss, accuracy, validation_loss, validation_accuracy, validation_uar``
     """
-    _restore(model.training, progress.variables)
-    history, best = progress.history, progress.best
+    _restore(model.training, session.progress.variables)
+    history, best = session.progress.history, session.progress.best
+    callbacks = keras.callbacks.CallbackList(list(session.callbacks), model=model.training)
+    callbacks.on_train_begin()
+    model.training.stop_training = False
     while len(history) < settings.epochs and not _exhausted(history, settings.patience_epochs):
         start = time.perf_counter()
+        callbacks.on_epoch_begin(len(history))
         row, waiting = _train_epoch(model.training, batches, epoch=len(history))
         row |= _validate(model.answering, *validation)
         row = {key: round(float(value), 5) for key, value in row.items()} | {"epoch": len(history) + 1}
         if row["validation_uar"] > max((past["validation_uar"] for past in history), default=-1):
             best = model.answering.get_weights()
         history.append(row)
-        save(Progress(history, [np.asarray(v) for v in _variables(model.training)], best))
-        report(
+        session.save(Progress(history, [np.asarray(v) for v in _variables(model.training)], best))
+        session.report(
             f"epoch {row['epoch']}/{settings.epochs}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; "
             f"validation loss {row['validation_loss']:.3f}, accuracy {row['validation_accuracy']:.3f}, "
             f"UAR {row['validation_uar']:.3f}; {time.perf_counter() - start:.1f} s, {waiting:.0%} waiting for input"
         )
+        callbacks.on_epoch_end(len(history) - 1, row)
+        if model.training.stop_training:
+            break
+    callbacks.on_train_end(history[-1] if history else None)
     model.answering.set_weights(best)
     return history
 

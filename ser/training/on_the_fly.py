@@ -1,4 +1,4 @@
-"""Augmentation of feature batches during training: drawn anew for every batch, never stored.
+"""Augmentation of feature batches during training: drawn for every batch, never stored.
 
 Every function takes a batch ``(clips, frames, features)`` of float32 in which padding is 0, and a
 ``Generator``; each clip has its own draw. Masks and mixing are the network's, see ``ser.networks.layers``
@@ -6,6 +6,7 @@ and ``ser.training.batches``: they come after a clip is measured against others.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,17 @@ from numpy.typing import NDArray
 from ser.training.settings import OnTheFly
 
 Batch = NDArray[np.float32]
-Transform = Callable[[Batch, OnTheFly, slice, np.random.Generator], Batch]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a transform must know of a batch: its mel bands, first and behind the last, and the time of a frame."""
+
+    mels: tuple[int, int]
+    hop_seconds: float
+
+
+Transform = Callable[[Batch, OnTheFly, Columns, np.random.Generator], Batch]
 
 
 def warp_time(batch: Batch, *, max_rate: float, max_shift: int, rng: np.random.Generator) -> Batch:
@@ -52,19 +63,21 @@ def warp_frequency(batch: Batch, *, max_rate: float, rng: np.random.Generator) -
     return batch @ weights.astype(np.float32)
 
 
-def change_speed(batch: Batch, settings: OnTheFly, mels: slice, rng: np.random.Generator) -> Batch:
+def change_speed(batch: Batch, settings: OnTheFly, columns: Columns, rng: np.random.Generator) -> Batch:
     """``warp_time``, unless it is switched off."""
-    if not (settings.max_rate or settings.max_shift_frames):
+    if not (settings.max_rate or settings.max_shift_seconds):
         return batch
-    return warp_time(batch, max_rate=settings.max_rate, max_shift=settings.max_shift_frames, rng=rng)
+    most = round(settings.max_shift_seconds / columns.hop_seconds)
+    return warp_time(batch, max_rate=settings.max_rate, max_shift=most, rng=rng)
 
 
-def change_vocal_tract(batch: Batch, settings: OnTheFly, mels: slice, rng: np.random.Generator) -> Batch:
+def change_vocal_tract(batch: Batch, settings: OnTheFly, columns: Columns, rng: np.random.Generator) -> Batch:
     """``warp_frequency`` of the mel bands, unless it is switched off or there are none."""
+    mels = slice(*columns.mels)
     if settings.max_warp and mels.stop > mels.start:
         batch[..., mels] = warp_frequency(batch[..., mels], max_rate=settings.max_warp, rng=rng)
     return batch
 
 
-# In this order, each with the parameters ``training.on_the_fly`` and the columns that are mel bands.
+# One entry each, applied in this order.
 TRANSFORMS: tuple[Transform, ...] = (change_speed, change_vocal_tract)

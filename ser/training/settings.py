@@ -11,12 +11,12 @@ class OnTheFly(Block):
     """Augmentation drawn anew for every training batch."""
 
     max_rate: Rate
-    max_shift_frames: Annotated[int, Field(ge=0)]
+    max_shift_seconds: NonNegative
     max_warp: Rate
     time_masks: Annotated[int, Field(ge=0)]
-    time_mask_frames: Annotated[int, Field(ge=0)]
+    time_mask_seconds: NonNegative
     mel_masks: Annotated[int, Field(ge=0)]
-    mel_mask_bands: Annotated[int, Field(ge=0)]
+    mel_mask_share: Rate
     mixup_alpha: NonNegative
 
 

@@ -1,7 +1,6 @@
 """One training and its predictions: the procedure that the stages and cross-validation share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -15,13 +14,14 @@ from ser.training.batches import Batches
 from ser.training.data import Clips, emotion_targets, prepare_test, prepare_train_data
 from ser.training.devices import training_scope
 from ser.training.fit import (
-    Progress,
+    Session,
     balanced_class_weights,
     compile_network,
     count_multiplications,
     fit,
     predict_probabilities,
 )
+from ser.training.on_the_fly import Columns
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,14 @@ class Features:
 
 
 def train(
-    network: Network,
-    features: Features,
-    clips: Clips,
-    params,
-    *,
-    progress: Progress,
-    save: Callable[[Progress], None],
-    report: Callable[[str], None],
+    network: Network, features: Features, clips: Clips, params, session: Session
 ) -> tuple[keras.Model, list[dict]]:
     """Train a network on the training clips, choosing the epoch by validation.
 
     Parameters
     ----------
     params : ``ser.params.Params``
-    progress, save, report : see ``ser.training.fit.fit``
+    session : the network's own callbacks are added to its callbacks
 
     Returns
     -------
@@ -62,7 +55,7 @@ def train(
     validation = prepare_test(features.array, rows=held_out, columns=columns)
     batches = Batches(
         pool,
-        mel_columns=tuple(scales_of(table).mel_columns),
+        columns=Columns(scales_of(table).mel_columns, network.hop_seconds(params)),
         class_weights=balanced_class_weights(pool.targets) if settings.class_weights else None,
         neutral=clips.emotions.index(NEUTRAL) if NEUTRAL in clips.emotions else None,
         seed=own.seed,
@@ -80,20 +73,13 @@ def train(
             weight_decay=settings.weight_decay,
             label_smoothing=settings.label_smoothing,
         )
-    report(
+    session.report(
         f"{network.name}: {model.answering.count_params():,} parameters, "
         f"{count_multiplications(model.answering) / 1e6:.1f} million multiplications a clip; {len(pool.rows)} training "
         f"clips in {pool.rows.shape[1]} versions, {len(validation)} validation clips"
     )
-    history = fit(
-        model,
-        batches,
-        (validation, clips.labels[held_out]),
-        settings=own,
-        progress=progress,
-        save=save,
-        report=report,
-    )
+    session = replace(session, callbacks=[*session.callbacks, *network.callbacks(own)])
+    history = fit(model, batches, (validation, clips.labels[held_out]), own, session)
     # The optimizer's state, twice the size of the network, ends here, and so does half precision.
     trained = build_network(network, params, pool.features.shape[1], table).answering
     trained.set_weights(model.answering.get_weights())

@@ -6,7 +6,7 @@ from ser import artifacts
 from ser.networks.network import Network
 from ser.params import load
 from ser.training.checkpoint import Checkpoint, run_key
-from ser.training.fit import Progress
+from ser.training.fit import Progress, Session
 from ser.training.train import Features, train
 from stages.shared.clips import read_clips
 
@@ -29,15 +29,8 @@ def train_stage(network: Network) -> str:
         write_history(network, progress.history)
 
     print(f"{network.name}: compiling, then {network.settings_of(params).epochs} epochs", flush=True)
-    model, history = train(
-        network,
-        read_features(network),
-        clips,
-        params,
-        progress=checkpoint.read(),
-        save=save,
-        report=lambda line: print(line, flush=True),
-    )
+    session = Session(checkpoint.read(), save, lambda line: print(line, flush=True))
+    model, history = train(network, read_features(network), clips, params, session)
     artifacts.write_model(f"models/{network.name}.keras", model)
     write_history(network, history)
     checkpoint.remove()

@@ -78,8 +78,10 @@ def add_network(project: Project) -> None:
     graph = yaml.safe_load((project.folder / "dvc.yaml").read_text())
     stages = graph["stages"]
     stages["train_tiny"] = json.loads(json.dumps(stages["train_cnn2d"]).replace("cnn2d", "tiny"))
-    for name in ("evaluate", "export"):
-        stages[name]["deps"].append("models/tiny.keras")
+    stages["predict"]["deps"].append("models/tiny.keras")
+    stages["predict"]["outs"].append("models/tiny.onnx")
+    stages["predict"]["params"].append("train_tiny")
+    stages["export"]["deps"].append("models/tiny.onnx")
     stages["conditions"]["deps"].append("metrics/tiny.json")
     stages["evaluate"]["outs"].append({"metrics/tiny.json": {"cache": False}})
     stages["export"]["deps"].append("metrics/tiny.json")

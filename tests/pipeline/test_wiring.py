@@ -15,10 +15,11 @@ from ser.scoring.metrics import group_rows
 from ser.scoring.scores import paired_difference
 from ser.training.batches import Batches
 from ser.training.data import Pool
+from ser.training.on_the_fly import Columns
 
 OFF = {
     "max_rate": 0.0,
-    "max_shift_frames": 0,
+    "max_shift_seconds": 0,
     "max_warp": 0.0,
     "mixup_alpha": 0.0,
 }
@@ -56,7 +57,7 @@ def changed_by(**on) -> tuple[np.ndarray, np.ndarray]:
     for settings in (OFF, OFF | on):
         batches = Batches(
             pool,
-            mel_columns=(0, 16),
+            columns=Columns((0, 16), 0.016),
             class_weights=None,
             neutral=4,
             seed=0,

@@ -8,7 +8,7 @@ from separable import separable_experiment
 
 from ser.errors import InputError
 from ser.networks.cnn1d import NETWORK
-from ser.training.fit import Progress, every_layer
+from ser.training.fit import Session, every_layer
 from ser.training.train import predict, train
 
 pytestmark = pytest.mark.network
@@ -30,9 +30,7 @@ def test_a_network_trained_in_half_precision_is_saved_in_single(monkeypatch):
     monkeypatch.setenv("SER_PRECISION", "mixed_bfloat16")  # a processor knows it, too
     features, clips = separable_experiment()
     params = tiny_params({"train_cnn1d.epochs": 2})
-    model, history = train(
-        NETWORK, features, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None
-    )
+    model, history = train(NETWORK, features, clips, params, Session())
     assert len(history) == 2
     assert {layer.compute_dtype for layer in every_layer(model)} == {"float32"}
     assert np.isfinite(predict(NETWORK, model, features, clips, params)).all()

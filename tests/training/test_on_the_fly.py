@@ -7,7 +7,7 @@ from helpers import ROOT
 from ser.params import load
 from ser.training.batches import Batches, draw_mixing, draw_references
 from ser.training.data import Pool
-from ser.training.on_the_fly import warp_frequency, warp_time
+from ser.training.on_the_fly import Columns, warp_frequency, warp_time
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def pool_of(features: np.ndarray, *, clips: int, versions: int) -> Pool:
 def make(features: np.ndarray, *, seed: int = 0, versions: int = 1, **changes) -> Batches:
     settings = SETTINGS.model_copy(update={"batch_size": 20, "group_clips": 6} | changes)
     pool = pool_of(features, clips=60, versions=versions)
-    return Batches(pool, mel_columns=(0, 12), class_weights=None, neutral=4, seed=seed, settings=settings)
+    return Batches(pool, columns=Columns((0, 12), 0.016), class_weights=None, neutral=4, seed=seed, settings=settings)
 
 
 def test_batches_depend_on_seed_epoch_and_number_only(batch):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from helpers import tiny_params
@@ -11,7 +12,7 @@ from ser import artifacts
 from ser.emotions import EMOTIONS
 from ser.networks.cnn1d import NETWORK
 from ser.training.data import Clips, Copies, Pool, emotion_targets, prepare_test, prepare_train_data
-from ser.training.fit import Progress
+from ser.training.fit import Progress, Session
 from ser.training.train import Features, predict, train
 
 pytestmark = pytest.mark.training
@@ -92,7 +93,7 @@ def trained(experiment, *, progress: Progress, stop_after: int | None = None, ep
 
     try:
         params = tiny_params({"train_cnn1d.epochs": epochs})
-        model, history = train(NETWORK, *experiment, params, progress=progress, save=save, report=lambda _: None)
+        model, history = train(NETWORK, *experiment, params, Session(progress, save))
     except Killed:
         return None, None, saved
     return model, history, saved
@@ -134,9 +135,7 @@ def test_the_network_learns_and_its_file_predicts_the_same(experiment, tmp_path)
     off: dict = {f"training.on_the_fly.{key}": 0 for key in ("mel_masks", "time_masks", "mixup_alpha", "max_warp")}
     off |= {"train_cnn1d.dropout": 0.0, "train_cnn1d.spatial_dropout": 0.0, "training.references.none": 1.0}
     params = tiny_params({"train_cnn1d.epochs": 40, "train_cnn1d.patience_epochs": 40, **off})
-    model, history = train(
-        NETWORK, features, clips, params, progress=Progress(), save=lambda _: None, report=lambda _: None
-    )
+    model, history = train(NETWORK, features, clips, params, Session())
     assert max(row["validation_uar"] for row in history) > 0.6
     probabilities = predict(NETWORK, model, features, clips, params)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -151,15 +150,25 @@ def test_training_stops_when_validation_no_longer_rises(experiment):
     features, clips = experiment
     noise = np.random.default_rng(0).permutation(features.array[..., ::-1])
     params = tiny_params({"train_cnn1d.epochs": 40, "train_cnn1d.patience_epochs": 2})
-    _, history = train(
-        NETWORK,
-        replace(features, array=noise),
-        clips,
-        params,
-        progress=Progress(),
-        save=lambda _: None,
-        report=lambda _: None,
-    )
+    _, history = train(NETWORK, replace(features, array=noise), clips, params, Session())
     scores = [row["validation_uar"] for row in history]
     assert len(history) < 40
     assert len(history) - 1 - int(np.argmax(scores)) == 2
+
+
+def test_callbacks_see_every_epoch_and_may_end_the_training(experiment):
+    class Watcher(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seen.append((epoch, logs["validation_uar"]))
+            self.model.stop_training = epoch == 1
+
+    watcher, own = Watcher(), Watcher()
+    network = replace(NETWORK, callbacks=lambda settings: [own])
+    params = tiny_params({"train_cnn1d.epochs": 5})
+    _, history = train(network, *experiment, params, Session(callbacks=[watcher]))
+    assert watcher.seen == own.seen == [(number, row["validation_uar"]) for number, row in enumerate(history)]
+    assert len(history) == 2
