@@ -23,10 +23,9 @@ from ser.scoring.scores import BASELINE, fuse
 from ser.training.data import Clips
 from stages.shared.clips import read_clips
 from stages.shared.console import run as run_stage
-from stages.split import divide_index
 from studies.plan import NETWORKS, STUDIES, Run, runs_of
 from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
-from studies.runs import ENVIRONMENT, PROFILES, RUNS, describe, finished, train_run
+from studies.runs import ENVIRONMENT, PROFILES, RUNS, describe, finished, subsets_of, train_run
 from studies.summary import score_pooled, summarise
 
 GROUPS = ("sex", "age_band", "race")
@@ -52,14 +51,13 @@ def train_missing(runs: list[Run], params: Params, jobs: int) -> int:
 
 def read_answers(runs: list[Run], params: Params) -> list[Answer]:
     """What the runs said of every clip."""
-    index = artifacts.read_parquet("data/clips.parquet")
     return [
         Answer(
             run.classifier,
             run.fold,
             run.seed,
             artifacts.read_arrays(RUNS / f"{run.name}.npz")["probabilities"][0],
-            np.array(divide_index(index, run.settings(params).split)),
+            np.array(subsets_of(run, params)),
         )
         for run in runs
     ]

@@ -2,8 +2,8 @@
 
 import platform
 import time
+from dataclasses import replace
 from datetime import date
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,19 +11,19 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-import ser
 from ser import artifacts
 from ser.features.relative import clip_sums
 from ser.networks.baseline import predict_baseline
 from ser.networks.network import Network, find_network
 from ser.params import Params
 from ser.scoring.scores import BASELINE
-from ser.training.checkpoint import Checkpoint, run_key
+from ser.training.checkpoint import Checkpoint
 from ser.training.data import Clips, prepare_test
 from ser.training.devices import gpus, precision
 from ser.training.fit import Session, answer_with, predict_probabilities
 from ser.training.train import Features, predict, prepared, train
 from stages.shared.clips import read_clips
+from stages.shared.key import run_key
 from stages.shared.training import read_features
 from stages.split import divide_index
 from studies.plan import NETWORKS, Run
@@ -43,8 +43,6 @@ PROFILES: dict[str, tuple[int, str | None]] = {
 # finds does not depend on how many processors there are. In single precision, so that figures from a GPU
 # and from a processor are of one kind.
 ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "SER_PRECISION": "float32"}
-# What decides a training, beside the clips, the features and the code.
-DECIDING_BLOCKS = {"split", "preprocess", "features_1d", "spectrograms", "training", "networks"}
 
 
 def network_of(run: Run) -> Network:
@@ -52,21 +50,15 @@ def network_of(run: Run) -> Network:
     return find_network(run.classifier if run.classifier in NETWORKS else NETWORKS[0])
 
 
-def key_of(run: Run, params: Params) -> str:
-    """What a finished run must have been trained with to count."""
-    settings = run.settings(params).model_dump_json(include=DECIDING_BLOCKS)
-    code = (
-        artifacts.hash_file(Path(ser.__file__).parent / "networks" / "baseline.py")
-        if run.classifier == BASELINE
-        else ""
-    )
-    return run_key(run.name, settings, code, hash_once(network_of(run).features_path))
+def key_of(run: Run, params: Params, subsets: list[str]) -> str:
+    """What a finished run must have been trained with to count; the baseline reads what its network reads."""
+    own = artifacts.hash_file("ser/networks/baseline.py") if run.classifier == BASELINE else ""
+    return run_key(f"train_{network_of(run).name}", run.settings(params), subsets, run.classifier, own)
 
 
-@cache
-def hash_once(path: str) -> str:
-    """Hash of a large file, computed once in a process."""
-    return artifacts.hash_file(path)
+def subsets_of(run: Run, params: Params) -> list[str]:
+    """The subset of every clip in a run."""
+    return divide_index(artifacts.read_parquet("data/clips.parquet"), run.settings(params).split)
 
 
 def describe(run: Run) -> dict:
@@ -76,7 +68,7 @@ def describe(run: Run) -> dict:
 
 def finished(run: Run, params: Params) -> bool:
     """Whether the run's files exist and were made with these parameters, clips and code."""
-    return (RUNS / f"{run.name}.json").exists() and describe(run)["key"] == key_of(run, params)
+    return (RUNS / f"{run.name}.json").exists() and describe(run)["key"] == key_of(run, params, subsets_of(run, params))
 
 
 def versions() -> dict[str, str]:
@@ -88,16 +80,16 @@ def versions() -> dict[str, str]:
 def train_run(run: Run, params: Params) -> None:
     """Train a run; keep its probabilities on every clip and, of a network, its model and learning curve."""
     start, settings, stored = time.perf_counter(), run.settings(params), read_clips()
-    subsets = divide_index(artifacts.read_parquet("data/clips.parquet"), settings.split)
-    clips = Clips(**{**vars(stored), "subsets": subsets})
+    clips = replace(stored, subsets=subsets_of(run, params))
+    key = key_of(run, params, clips.subsets)
     features = read_features(network_of(run))
     procedure = train_baseline if run.classifier == BASELINE else train_network
-    arrays, curve = procedure(run, features, clips, settings, key_of(run, params))
+    arrays, curve = procedure(run, features, clips, settings, key)
     artifacts.write_arrays(RUNS / f"{run.name}.npz", **arrays)
     artifacts.write_json(
         RUNS / f"{run.name}.json",
         {
-            "key": key_of(run, params),
+            "key": key,
             "date": date.today().isoformat(),
             "seconds": round(time.perf_counter() - start, 1),
             "device": "GPU" if gpus() else "CPU",

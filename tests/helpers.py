@@ -58,6 +58,8 @@ SMALL = {
     "train_cnn1d.epochs": 3,
     "train_cnn2d.width": 8,
     "train_cnn2d.stages": 2,
+    "train_cnn2d.time_width": 16,
+    "train_cnn2d.time_blocks": 1,
     "train_cnn2d.epochs": 3,
     "evaluate.bootstrap_samples": 100,
     "conditions.clips": 2,

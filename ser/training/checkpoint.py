@@ -1,27 +1,12 @@
 """Where an interrupted training left off, kept only for exactly the same training."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 
-import ser
 from ser import artifacts
 from ser.training.fit import Progress
-
-TRAINING_CODE = ("networks", "training", "scoring/scores.py", "features/relative.py")
-
-
-def run_key(*parts: str) -> str:
-    """A hash of what decides a training: the given parts, the clips and their copies, and the training code."""
-    digest = hashlib.sha256()
-    data = [Path("data/clips.parquet"), Path("data/augmented.parquet")]
-    top = Path(ser.__file__).parent
-    code = [file for part in TRAINING_CODE for file in (sorted((top / part).glob("*.py")) or [top / part])]
-    for part in [*parts, *map(artifacts.hash_file, data + code)]:
-        digest.update(part.encode())
-    return digest.hexdigest()
 
 
 class Checkpoint:

@@ -5,10 +5,11 @@ from pathlib import Path
 from ser import artifacts
 from ser.networks.network import Network
 from ser.params import load
-from ser.training.checkpoint import Checkpoint, run_key
+from ser.training.checkpoint import Checkpoint
 from ser.training.fit import Progress, Session
 from ser.training.train import Features, train
 from stages.shared.clips import read_clips
+from stages.shared.key import run_key
 
 
 def read_features(network: Network) -> Features:
@@ -19,9 +20,7 @@ def read_features(network: Network) -> Features:
 def train_stage(network: Network) -> str:
     """Train a network and write its model; its learning curves are written after every epoch, to be looked at."""
     params, clips = load(), read_clips()
-    deciding = params.training.model_dump_json() + network.settings_of(params).model_dump_json()
-    subsets = ",".join(clips.subsets)
-    key = run_key(network.name, deciding, subsets, artifacts.hash_file(network.features_path))
+    key = run_key(f"train_{network.name}", params, clips.subsets)
     checkpoint = Checkpoint(Path("models") / f".{network.name}.npz", key)
 
     def save(progress: Progress) -> None:
