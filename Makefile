@@ -28,9 +28,10 @@ hooks: $(STAMP) ## check the style at every commit
 	printf '#!/bin/sh\nexec make --no-print-directory lint\n' > .git/hooks/pre-commit
 	chmod +x .git/hooks/pre-commit
 
-lint: $(STAMP) ## check the style
+lint: $(STAMP) ## check the style and the types
 	ruff check .
 	ruff format --check .
+	mypy
 
 format: $(STAMP) ## put the style right
 	ruff check --fix .

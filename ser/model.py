@@ -87,7 +87,8 @@ class Model:
         return {"bundle": self._bundle}  # the networks are opened again where they arrive
 
     def __setstate__(self, state: dict) -> None:
-        self.__init__(state["bundle"])
+        self._bundle = state["bundle"]
+        self._recognizer = Recognizer(self._bundle)
 
     def __repr__(self) -> str:
         about = self._bundle.about
@@ -221,7 +222,7 @@ class Model:
                 Stretch(
                     window.start_seconds,
                     window.end_seconds,
-                    None if window.probabilities is None else found.emotions[int(window.probabilities.argmax())],
+                    None if window.probabilities is None else found.label_of(window),
                     {} if window.probabilities is None else _by_emotion(found, window.probabilities),
                     window.reason,
                 )

@@ -81,10 +81,11 @@ def _map_on_cluster(address: str, function: Callable, chunks: Iterator[Sequence]
     """The same on a cluster, by Dask's own futures; a chunk whose worker dies is computed again by another.
 
     joblib's Dask backend is not used: it waits for ever for a task that failed outside its function
-    (joblib 1.6), as one that no worker survives.
+    (joblib 1.6), such as one that no worker survives.
     """
     with _connected(address) as client, _losses_explained(address):
-        ahead, pending = 2 * sum(client.ncores().values()), deque()
+        ahead = 2 * sum(client.ncores().values())
+        pending: deque = deque()
         for items in chunks:
             pending.append(client.submit(_single_threaded, function, items, pure=False))
             if len(pending) > ahead:

@@ -27,7 +27,7 @@ def split() -> str:
     folder, layout = artifacts.location(params.corpus.dir), FORMATS[params.corpus.format]
     audio, words = folder / layout.audio_folder, words_of(params.corpus.labels)
     listing = list_clips(folder, layout, words)
-    total = sum(map(len, (listing.utterances, listing.left_out, listing.misnamed)))
+    total = len(listing.utterances) + len(listing.left_out) + len(listing.misnamed)
     votes = optional_table(folder / "processedResults" / "tabulatedVotes.csv", listener_votes)
     actors = optional_table(folder / "VideoDemographics.csv", demographics)
 

@@ -79,9 +79,9 @@ def score_pooled(
         return clips[chosen].score(pooled[name][chosen], settings, hard_decisions=name == BASELINE)
 
     def compared(first: str, second: str) -> dict:
-        decided = (pooled[name].argmax(axis=1) for name in (first, second))
-        rng = np.random.default_rng(settings.seed)
-        found = paired_difference(clips.actual, *decided, clips.actors, samples=settings.bootstrap_samples, rng=rng)
+        one, two = (pooled[name].argmax(axis=1) for name in (first, second))
+        samples, rng = settings.bootstrap_samples, np.random.default_rng(settings.seed)
+        found = paired_difference(clips.actual, one, two, clips.actors, samples=samples, rng=rng)
         return {"first": first, "second": second} | found
 
     def in_group(chosen: NDArray[np.bool_]) -> dict:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +41,10 @@ def explain_recording(
     if not looking:
         raise InputError("No network of this bundle reads spectrograms, so there is nothing to draw.")
     best = int(window.networks[looking].argmax())
-    answer = int(window.probabilities.argmax())
+    answer = int(window.spoken.argmax())
     stretch = f", {window.start_seconds:.1f} to {window.end_seconds:.1f} s" if len(found.windows) > 1 else ""
-    about = f"{stretch}: {found.emotions[answer]} ({window.probabilities[answer]:.2f})"
-    shown = {title_of(network): given for network, given in window.networks.items()} | {"answer": window.probabilities}
+    about = f"{stretch}: {found.emotions[answer]} ({window.spoken[answer]:.2f})"
+    shown = {title_of(network): given for network, given in window.networks.items()} | {"answer": window.spoken}
     explanation = Explanation(
         title=f"{title or PurePath(name).name}{about}",
         signal=signal[: np.flatnonzero(signal)[-1] + 1],
@@ -60,7 +61,7 @@ def explain_recording(
 def _window_at(found: Recognition, at_seconds: float | None) -> Window:
     spoken = [window for window in found.windows if window.probabilities is not None]
     if at_seconds is None:
-        return max(spoken, key=lambda window: window.probabilities.max())
+        return max(spoken, key=lambda window: float(window.spoken.max()))
     if not 0 <= at_seconds <= found.duration_seconds:
         raise InputError(f"{at_seconds:g} s: expected 0 to {found.duration_seconds:.1f}, the recording's length.")
     for window, stretch in zip(found.windows, found.timeline, strict=True):
@@ -113,7 +114,7 @@ def draw_explanation(explanation: Explanation, *, sample_rate: int, hop_seconds:
     # A name is no formula, and need not be text.
     grid["wave"].set_title(explanation.title.encode(errors="replace").decode(), parse_math=False)
     extent = (0, len(mels_db) * hop_seconds, 0, mels_db.shape[1])
-    shown = {"aspect": "auto", "origin": "lower", "extent": extent}
+    shown: dict[str, Any] = {"aspect": "auto", "origin": "lower", "extent": extent}
     sound = np.where(np.any(mels_db != 0, axis=1, keepdims=True), mels_db, np.nan)
     grid["mel"].imshow(sound.T, cmap="magma", **shown)
     grid["mel"].set(ylabel="mel band", title="log-mel spectrogram")

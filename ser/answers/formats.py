@@ -50,13 +50,12 @@ def as_record(outcome: Outcome, *, timeline: bool = True, caution: str | None = 
 def _timeline(found: Recognition) -> list[dict]:
     rows = []
     for window in found.timeline:
-        row = {"start_seconds": round(window.start_seconds, 3), "end_seconds": round(window.end_seconds, 3)}
-        if window.probabilities is None:
-            rows.append(row | {"emotion": None, "reason": window.reason})
-        else:
-            best = int(window.probabilities.argmax())
+        said: dict = {"emotion": None, "reason": window.reason}
+        if window.probabilities is not None:
             probabilities = _by_emotion(found, window.probabilities)
-            rows.append(row | {"emotion": found.emotions[best], "probabilities": probabilities})
+            said = {"emotion": found.label_of(window), "probabilities": probabilities}
+        times = {"start_seconds": round(window.start_seconds, 3), "end_seconds": round(window.end_seconds, 3)}
+        rows.append(times | said)
     return rows
 
 
@@ -108,21 +107,14 @@ def table_line(outcome: Outcome, width: int) -> str:
 
 
 def timeline_lines(found: Recognition) -> list[str]:
-    """A long recording's windows, one a line, those alike joined."""
-    lines, rows = [], []
-    for window in found.timeline:
-        best = None if window.probabilities is None else int(window.probabilities.argmax())
-        label = window.reason if best is None else found.emotions[best]
-        probability = 0.0 if best is None else float(window.probabilities[best])
-        if rows and rows[-1][2] == label:
-            rows[-1][1] = window.end_seconds
-            rows[-1][3].append(probability)
-        else:
-            rows.append([window.start_seconds, window.end_seconds, label, [probability]])
-    for start, end, label, given in rows:
-        mean = sum(given) / len(given)
-        shown = f" {mean:.2f}  {bar(mean)}" if label in found.emotions else ""
-        lines.append(f"  {clock(start)} to {clock(end)}  {label:<10}{shown}")
+    """A long recording's windows, one a line, neighbours of one label together with their mean probability."""
+    lines = []
+    for label, windows in found.stretches:
+        line = f"  {clock(windows[0].start_seconds)} to {clock(windows[-1].end_seconds)}  {label:<10}"
+        if label in found.emotions:
+            mean = sum(float(window.spoken.max()) for window in windows) / len(windows)
+            line += f" {mean:.2f}  {bar(mean)}"
+        lines.append(line)
     return lines
 
 

@@ -10,12 +10,7 @@ from ser.answers.recognizer import Recognition
 
 def label_rows(found: Recognition) -> list[tuple[float, float, str]]:
     """Start and end in seconds and label of each stretch; neighbours of one label are joined."""
-    rows: list[tuple[float, float, str]] = []
-    for window in found.timeline:
-        label = window.reason if window.probabilities is None else found.emotions[int(window.probabilities.argmax())]
-        start = rows.pop()[0] if rows and rows[-1][2] == label else window.start_seconds
-        rows.append((start, window.end_seconds, label))
-    return rows
+    return [(windows[0].start_seconds, windows[-1].end_seconds, label) for label, windows in found.stretches]
 
 
 def write_audacity(path: Path, found: Recognition) -> None:

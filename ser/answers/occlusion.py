@@ -31,7 +31,7 @@ def occlusion_map(recognizer: Recognizer, network: str, mels: NDArray[np.float32
     mean = mels[sounding].mean(axis=0) if sounding.any() else np.zeros(bands, np.float32)
     patches = [
         (slice(frame, frame + PATCH_FRAMES), slice(band, band + PATCH_MELS))
-        for frame in range(0, max(1, np.count_nonzero(sounding)), PATCH_FRAMES // 2)
+        for frame in range(0, max(1, int(np.count_nonzero(sounding))), PATCH_FRAMES // 2)
         for band in range(0, bands, PATCH_MELS // 2)
     ]
     whole = recognizer.probabilities_of(network, mels[None])[0, emotion]

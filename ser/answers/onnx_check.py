@@ -6,6 +6,7 @@ to look into a network with, so the few fields that matter are read here.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from ser.errors import InputError
 
@@ -93,8 +94,8 @@ def _check_tensor(tensor: bytes) -> None:
             raise InputError("wants to read another file")
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Number and content of each field of a protocol buffer: an integer, or bytes."""
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Number and content of each field of a protocol buffer: an integer, or bytes, as the number's type says."""
     view, position = memoryview(message), 0
     while position < len(view):
         key, position = _varint(view, position)

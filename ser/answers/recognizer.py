@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice, pairwise
+from itertools import chain, groupby, islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,13 @@ class Window:
     networks: dict[str, NDArray[np.float32]]
     reason: str = ""
 
+    @property
+    def spoken(self) -> NDArray[np.float32]:
+        """The probabilities of a window that has an answer."""
+        if self.probabilities is None:
+            raise ValueError(f"no answer: {self.reason}")
+        return self.probabilities
+
 
 @dataclass(frozen=True)
 class Recognition:
@@ -74,6 +81,15 @@ class Recognition:
             replace(window, start_seconds=start, end_seconds=end)
             for window, start, end in zip(self.windows, starts, ends, strict=True)
         ]
+
+    def label_of(self, window: Window) -> str:
+        """The emotion of a window, or why it has none."""
+        return window.reason if window.probabilities is None else self.emotions[int(window.probabilities.argmax())]
+
+    @property
+    def stretches(self) -> list[tuple[str, list[Window]]]:
+        """The timeline with neighbours of one label together: the label, and its windows."""
+        return [(label, list(windows)) for label, windows in groupby(self.timeline, key=self.label_of)]
 
     @property
     def sure(self) -> bool:
@@ -292,7 +308,7 @@ class Recognizer:
             raise no_speech([window.reason for window in windows])
         return Recognition(
             duration_seconds,
-            np.mean([window.probabilities for window in spoken], axis=0),
+            np.mean([window.spoken for window in spoken], axis=0),
             {name: np.mean([window.networks[name] for window in spoken], axis=0) for name in self.networks},
             windows,
             self.about["threshold"],

@@ -158,7 +158,7 @@ class Guard:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         if reading and scope["path"] == "/" and self._right(query.get("token", "")):
             entered = RedirectResponse("/", status_code=303)
-            entered.set_cookie(COOKIE, self.access.token, httponly=True, samesite="strict")
+            entered.set_cookie(COOKIE, self.access.token or "", httponly=True, samesite="strict")
             return entered
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if self._right(bearer) or self._right(_cookie(headers.get("cookie", ""))):
@@ -171,7 +171,7 @@ class Guard:
         )
 
     def _right(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.access.token.encode())
+        return self.access.token is not None and hmac.compare_digest(given.encode(), self.access.token.encode())
 
 
 class _Body:

@@ -231,9 +231,11 @@ async def _recordings(request: Request):
             profiles = [value for field, value in form.multi_items() if field == PROFILE_FIELD]
             if len(profiles) > 1:
                 raise HTTPException(415, "a form with several profiles; send one")
-            if profiles and not isinstance(profiles[0], UploadFile):
-                raise HTTPException(415, "a profile that is no file; send it as profile=@me.profile")
-            profile = await profiles[0].read(LARGEST_PROFILE + 1) if profiles else None
+            profile = None
+            for sent_profile in profiles:
+                if not isinstance(sent_profile, UploadFile):
+                    raise HTTPException(415, "a profile that is no file; send it as profile=@me.profile")
+                profile = await sent_profile.read(LARGEST_PROFILE + 1)
             if not given:
                 raise HTTPException(415, "a form without a file; send it as file=@recording.wav")
             yield [(upload.filename or "recording", upload.file) for upload in given], profile

@@ -158,10 +158,10 @@ def _zeros(before: bool) -> Callable:
     return _same_rate(change)
 
 
-def _restored(change: Callable[[Recording], Signal]) -> Callable:
+def _restored(change: Callable[[Recording], NDArray]) -> Callable:
     """With the root mean square of before, as audEERING's tests have it."""
 
-    def restored(given: Recording) -> Signal:
+    def restored(given: Recording) -> NDArray:
         changed = change(given)
         return changed * rms(given.signal) / max(rms(changed), 1e-9)
 
@@ -180,7 +180,7 @@ def _filter(kind: str, low_hz: float, high_hz: float) -> Callable:
 def _spectral(gain: Callable[[NDArray], NDArray]) -> Callable:
     """Each frequency with a gain, given the frequency in Hz."""
 
-    def change(given: Recording) -> Signal:
+    def change(given: Recording) -> NDArray[np.float64]:
         frequency_hz = np.fft.rfftfreq(len(given.signal), 1 / given.sample_rate)
         return np.fft.irfft(np.fft.rfft(given.signal) * np.maximum(gain(frequency_hz), 0), len(given.signal))
 

@@ -100,7 +100,7 @@ def draw_device(settings: DeviceShares, rng: np.random.Generator) -> Device:
         tilt_db=uniform(-3, 3) if microphone else None,
         reverberation_seconds=uniform(0.15, 0.9) if room else None,
         direct_db=uniform(-3, 12) if room else None,
-        snr_db=uniform(*settings.snr_db) if noisy else None,
+        snr_db=uniform(settings.snr_db[0], settings.snr_db[1]) if noisy else None,
         constant_noise=happens(0.5),
         noise_slope=uniform(0, 2.5) if noisy and not babble else None,
         talkers=int(rng.integers(2, 8)) if noisy and babble else None,

@@ -31,7 +31,7 @@ def frame(
         raise InputError(f"frame_length {frame_length} and hop_length {hop_length} must be 1 or more samples.")
     half = frame_length // 2
     widths = [(0, 0)] * (signals.ndim - 1) + [(half, half)]
-    padded = np.pad(signals, widths, mode=pad_mode)
+    padded = np.pad(signals, widths, mode=pad_mode)  # type: ignore[call-overload]  # any of NumPy's modes
     return sliding_window_view(padded, frame_length, axis=-1)[..., ::hop_length, :]
 
 

@@ -94,7 +94,7 @@ FAMILIES = {
     ),
     "zero_crossing_rate": Family(lambda signals: zero_crossing_rate(signals.samples, **signals.frames), (0.02,)),
     # The square of rmse: its level is that of rmse.
-    "rmse": Family(lambda signals: decibel(signals.energy / signals.settings.n_fft), (2.0,), is_level=True),
+    "rmse": Family(lambda signals: decibel(signals.energy / np.float32(signals.settings.n_fft)), (2.0,), is_level=True),
     "mfcc": Family(lambda signals: mfcc(signals.log_mel_db, n_mfcc=signals.settings.n_mfcc), (2.0,), width="n_mfcc"),
     "pitch": Family(Signals.pitch, (0.08, 0.05), columns=("pitch_octaves", "harmonicity")),
 }

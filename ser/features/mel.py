@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from ser.audio.stft import power_spectrogram
@@ -28,7 +28,7 @@ class Mel(Block):
         return {name: getattr(self, name) for name in Mel.model_fields}
 
 
-def _hz_to_mel(frequency_hz: NDArray) -> NDArray:
+def _hz_to_mel(frequency_hz: ArrayLike) -> NDArray:
     """Slaney's (1998) Auditory Toolbox scale: linear to 1 kHz, logarithmic above."""
     frequency_hz = np.asarray(frequency_hz, np.float64)
     logarithmic = 15.0 + 27.0 * np.log(np.maximum(frequency_hz, 1000.0) / 1000.0) / np.log(6.4)

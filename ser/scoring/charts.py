@@ -2,6 +2,7 @@
 
 import io as streams
 import re
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -9,11 +10,12 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+Point = tuple[float, float, float]  # a value, and its interval
 INK = "#010203"  # stands for the page's text colour
 COLOURS = ("#3b82c4", "#e07b39", "#4c9f70", "#9467bd")
 
 
-def _figure(width: float = 6.4, height: float = 3.4) -> tuple[Figure, object]:
+def _figure(width: float = 6.4, height: float = 3.4) -> tuple[Figure, Any]:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
@@ -68,7 +70,7 @@ def bars(values: dict[str, float], *, x: str) -> str:
 
 def points_with_intervals(
     groups: list[str],
-    series: dict[str, list[tuple[float, float, float] | None]],
+    series: dict[str, list[Point | None]],
     *,
     x: str,
     reference: float,

@@ -1,5 +1,7 @@
 """Scores under conditions: how far the UAR falls, how many answers stay, and how sure they are."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +55,7 @@ def condition_row(
     """
     answered = np.isfinite(given).all(axis=1) & np.isfinite(clean).all(axis=1)
     before, after, true = clean[answered].argmax(axis=1), given[answered].argmax(axis=1), actual[answered]
-    row = dict.fromkeys(COLUMNS, "") | {
+    row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
         "condition": condition.name,
         "family": condition.family,
         "clips": int(answered.sum()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def classifier_metrics(
     params : ``ser.params.Params``
     hard_decisions : see ``ser.scoring.scores.score``
     """
-    metrics = {"terms": terms(params)}
+    metrics: dict[str, Any] = {"terms": terms(params)}
     for subset in SUBSETS:
         chosen = subsets == subset
         metrics[subset] = clips[chosen].score(probabilities[chosen], params.evaluate, hard_decisions=hard_decisions)

@@ -146,11 +146,14 @@ def recall_section(
 def conditions_section(rows: list[dict]) -> str:
     """UAR of the bundle's answers as recorded and under each condition, and the limits that do not hold."""
     shown = [row for row in rows if row["family"] != MICROPHONE and row["uar_low"]]
-    points = [(float(row["uar"]), float(row["uar_low"]), float(row["uar_high"])) for row in shown]
+    points: list[charts.Point | None] = [
+        (float(row["uar"]), float(row["uar_low"]), float(row["uar_high"])) for row in shown
+    ]
     if not points:
         return "<p>No clip was answered.</p>"
     names = [row["condition"] for row in shown]
-    chart = charts.points_with_intervals(names, {"fusion": points}, x="test UAR", reference=points[0][0], inches=0.26)
+    clean = float(shown[0]["uar"])
+    chart = charts.points_with_intervals(names, {"fusion": points}, x="test UAR", reference=clean, inches=0.26)
     failed = [row for row in rows if row["passed"] == "False" and row["family"] != MICROPHONE]
     columns = ("condition", "change", "least_change", "unchanged", "least_unchanged")
     limits = [[row[column] for column in columns] for row in failed]

@@ -101,7 +101,7 @@ def test_functionals_of_known_frames():
 def test_the_baseline_learns_what_can_be_learnt(rng):
     labels = rng.integers(0, 6, 300)
     rows = rng.standard_normal((300, 8)) + 3 * np.eye(6, 8)[labels]
-    classifier = build_baseline(0).fit(rows[:200], labels[:200])
+    classifier = build_baseline().fit(rows[:200], labels[:200])
     assert (classifier.predict(rows[200:]) == labels[200:]).mean() > 0.9
 
 
