@@ -17,8 +17,7 @@ from ser.corpus.formats import FORMATS
 from ser.corpus.partitions import Split
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
-from ser.features.families import FrameFeatures
-from ser.features.mel import Mel
+from ser.features.families import FrameFeatures, Spectrograms
 from ser.settings import Block, Count, Fraction, Labels, Positive, Schedule, Seed
 from ser.training.settings import Training
 
@@ -92,7 +91,7 @@ class Params(Block):
     preprocess: Preprocess
     augment: Augment
     features_1d: FrameFeatures
-    spectrograms: Mel
+    spectrograms: Spectrograms
     training: Training
     networks: dict[str, Schedule]  # blocks ``train_NAME``, by name
     evaluate: Evaluate

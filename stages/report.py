@@ -84,21 +84,23 @@ def inside(bundle, rows: np.ndarray, actual: np.ndarray, seed: int) -> tuple[str
     """Importance of the feature families, and the mean map of what each emotion's answer rests on."""
     recognizer = Recognizer(bundle, threads=0)
     frames, mels = artifacts.open_array("data/features_1d.npy"), artifacts.open_array("data/spectrograms.npy")
+    stored = [row["name"] for row in artifacts.read_csv("data/features_1d.csv")]
+    read = frames[rows][..., [stored.index(name) for name in recognizer.names["features_1d"]]]
     rested = []
     for network in recognizer.reading("features_1d"):
-        falls = family_importance(recognizer, network, frames[rows], actual, rng=np.random.default_rng(seed))
+        falls = family_importance(recognizer, network, read, actual, rng=np.random.default_rng(seed))
         named = {name.replace("_", " "): fall for name, fall in falls.items()}
         rested.append(f"<h3>{title_of(network)}</h3>{charts.bars(named, x='fall of the test UAR')}")
     spectrograms, rate = recognizer.params.spectrograms, recognizer.params.preprocess.sample_rate
     seconds = mels.shape[1] * spectrograms.hop_length / rate
-    looked = []
+    looked, nothing = [], np.zeros((mels.shape[1], spectrograms.n_mels), np.float32)
     for network in recognizer.reading("spectrograms"):
         maps = {}
         for number, emotion in enumerate(recognizer.emotions):
             own = rows[actual == number]
             chosen = own[np.linspace(0, len(own) - 1, min(SALIENCY_CLIPS, len(own))).astype(int)]
             found = [occlusion_map(recognizer, network, mels[row].astype(np.float32), number) for row in chosen]
-            maps[emotion] = np.mean(found, axis=0) if found else np.zeros(mels.shape[1:], np.float32)
+            maps[emotion] = np.mean(found, axis=0) if found else nothing
         looked.append(f"<h3>{title_of(network)}</h3>{charts.maps(maps, seconds=seconds)}")
     note = (
         f'<p class="note">Mean over up to {SALIENCY_CLIPS} test clips of each emotion of how far its probability falls '

@@ -1,12 +1,11 @@
-"""Log-mel spectrograms for the 2D network, and a picture of one clip for each emotion."""
+"""Log-mel spectrograms with their tracks for the 2D network, and a picture of one clip for each emotion."""
 
 from functools import partial
 
 import numpy as np
 
 from ser import artifacts
-from ser.features.families import TABLE_COLUMNS, column_table
-from ser.features.mel import log_mel
+from ser.features.families import TABLE_COLUMNS, column_table, frame_features
 from ser.features.pictures import draw_spectrogram
 from ser.params import load
 from stages.shared.console import run
@@ -16,8 +15,11 @@ from stages.shared.rows import write_features
 def spectrograms() -> str:
     params = load()
     settings = params.spectrograms
-    compute = partial(log_mel, sample_rate=params.preprocess.sample_rate, **settings.mel())
-    artifacts.write_csv("data/spectrograms.csv", column_table(settings, ["log_mel"]), columns=TABLE_COLUMNS)
+    at_its_frames, families = settings.at_its_frames(params.features_1d), settings.families
+    rate = params.preprocess.sample_rate
+    compute = partial(frame_features, sample_rate=rate, settings=at_its_frames, families=families)
+    table = column_table(at_its_frames, families)
+    artifacts.write_csv("data/spectrograms.csv", table, columns=TABLE_COLUMNS)
     done = write_features("data/spectrograms.npy", compute)
     clips, rows = (
         artifacts.read_parquet("data/clips.parquet", ["clip", "emotion"]),
@@ -26,9 +28,9 @@ def spectrograms() -> str:
     for emotion in sorted(set(clips["emotion"])):
         row = int(np.argmax(clips["emotion"] == emotion))
         picture = draw_spectrogram(
-            rows[row].astype(np.float32),
+            rows[row, :, : settings.n_mels].astype(np.float32),
             title=f"{emotion}: {clips['clip'][row]}",
-            hop_seconds=params.spectrograms.hop_length / params.preprocess.sample_rate,
+            hop_seconds=settings.hop_length / rate,
         )
         artifacts.write_bytes(f"metrics/spectrograms/{emotion}.png", picture)
     return done

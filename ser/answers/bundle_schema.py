@@ -9,8 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from ser.audio.preprocessing import Preprocess
 from ser.errors import InputError
-from ser.features.families import FrameFeatures
-from ser.features.mel import Mel
+from ser.features.families import FrameFeatures, Spectrograms
 from ser.features.relative import MOST_FRAMES
 from ser.settings import Emotion, Labels
 
@@ -57,6 +56,12 @@ class Corpus(Known):
     actors: Count
 
 
+class PlainSpectrograms(Spectrograms):
+    """Spectrograms of bundles of before 0.3 have no tracks."""
+
+    tracks: list[str] = Field(default_factory=list)
+
+
 class Words(Partly):
     """The words of the corpus for the emotions; not in bundles of before 0.3."""
 
@@ -69,7 +74,7 @@ class Params(Partly):
     corpus: Words = Words()
     preprocess: Preprocess
     features_1d: FrameFeatures
-    spectrograms: Mel
+    spectrograms: PlainSpectrograms
 
 
 class Scores(Partly):

@@ -48,7 +48,7 @@ def explain_recording(
     explanation = Explanation(
         title=f"{title or PurePath(name).name}{about}",
         signal=signal[: np.flatnonzero(signal)[-1] + 1],
-        mels_db=mels[0],
+        mels_db=mels[0, :, : recognizer.params.spectrograms.n_mels],
         importance=occlusion_map(recognizer, looking, mels[0], best),
         explained=found.emotions[best],
         answers={title: dict(zip(found.emotions, given, strict=True)) for title, given in shown.items()},

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ser.answers.recognizer import Recognizer
 
-PATCH_FRAMES, PATCH_MELS = 16, 8  # a quarter of a second, an eighth of the mel axis
+PATCH_SECONDS, PATCHES_HIGH = 0.256, 8  # a quarter of a second, an eighth of the mel axis
 BATCH = 64
 
 
@@ -19,23 +19,26 @@ def occlusion_map(recognizer: Recognizer, network: str, mels: NDArray[np.float32
     Parameters
     ----------
     network : name of one that reads spectrograms
-    mels : spectrogram of one clip, shape ``(frames, mels)``
+    mels : of one clip, a row of ``spectrograms.npy``; its tracks are not hidden
     emotion : number of the emotion
 
     Returns
     -------
     shape ``(frames, mels)``; above 0 where the answer rests on what is there
     """
-    bands = mels.shape[1]
+    settings = recognizer.params.spectrograms
+    bands = settings.n_mels
+    long = max(2, round(PATCH_SECONDS * recognizer.params.preprocess.sample_rate / settings.hop_length))
+    high = max(2, bands // PATCHES_HIGH)
     sounding = np.any(mels != 0, axis=1)
-    mean = mels[sounding].mean(axis=0) if sounding.any() else np.zeros(bands, np.float32)
+    mean = mels[sounding].mean(axis=0) if sounding.any() else np.zeros(mels.shape[1], np.float32)
     patches = [
-        (slice(frame, frame + PATCH_FRAMES), slice(band, band + PATCH_MELS))
-        for frame in range(0, max(1, int(np.count_nonzero(sounding))), PATCH_FRAMES // 2)
-        for band in range(0, bands, PATCH_MELS // 2)
+        (slice(frame, frame + long), slice(band, min(band + high, bands)))
+        for frame in range(0, max(1, int(np.count_nonzero(sounding))), long // 2)
+        for band in range(0, bands, high // 2)
     ]
     whole = recognizer.probabilities_of(network, mels[None])[0, emotion]
-    fall, count = np.zeros(mels.shape), np.zeros(mels.shape)
+    fall, count = np.zeros((len(mels), bands)), np.zeros((len(mels), bands))
     for start in range(0, len(patches), BATCH):
         chosen = patches[start : start + BATCH]
         hidden = np.repeat(mels[None], len(chosen), axis=0)

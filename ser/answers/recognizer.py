@@ -16,8 +16,7 @@ from ser.answers.profile import Profile
 from ser.audio.preprocessing import preprocess
 from ser.corpus.checks import check_values
 from ser.errors import InputError, NoAnswer
-from ser.features.families import feature_names, frame_features
-from ser.features.mel import log_mel
+from ser.features.families import FAMILIES, column_table, feature_names, frame_features
 from ser.features.relative import are_sums, clip_sums
 from ser.scoring.calibration import temper
 from ser.scoring.scores import fuse
@@ -112,14 +111,26 @@ class Recognizer:
         self.params = Params.model_validate(bundle.about["params"])
         self.networks = bundle.networks
         self.sessions = {name: _session(own.model, name, bundle, threads) for name, own in bundle.networks.items()}
-        features, spectrograms = self.params.features_1d, self.params.spectrograms
-        self.names = {
-            "features_1d": feature_names(features),
-            "spectrograms": feature_names(spectrograms, ["log_mel"]),
+        spectrograms = self.params.spectrograms
+        self.settings = {
+            "features_1d": self.params.features_1d,
+            "spectrograms": spectrograms.at_its_frames(self.params.features_1d),
         }
+        self.families = {"features_1d": self._families(bundle.name), "spectrograms": spectrograms.families}
+        self.names = {name: feature_names(self.settings[name], own) for name, own in self.families.items()}
         self.profile: Profile | None = None
         self.columns = {name: self._columns(name, bundle) for name in self.networks}
         self._try_out(bundle.name)
+
+    def _families(self, name: str) -> list[str]:
+        """The families of frame features that some network reads, and the pitch, by which speech is found."""
+        read = {column for own in self.networks.values() if own.features == "features_1d" for column in own.columns}
+        family_of = {row["name"]: row["family"] for row in column_table(self.settings["features_1d"])}
+        unknown = sorted(read - set(family_of))
+        if unknown:
+            raise InputError(f"{name}: its networks read the columns {', '.join(unknown[:3])}, which are none.")
+        wanted = {family_of[column] for column in read} | {"pitch"}
+        return [family for family in FAMILIES if family in wanted]
 
     def _columns(self, name: str, bundle: Bundle) -> list[int]:
         """Places of the columns that a network reads in the array that it reads."""
@@ -159,7 +170,7 @@ class Recognizer:
         return self.params.preprocess.duration_seconds
 
     def features(self, signals: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Frame features, all columns, and spectrograms, rounded as the pipeline's arrays are.
+        """Frame features that are read, and spectrograms, rounded as the pipeline's arrays are.
 
         Parameters
         ----------
@@ -170,11 +181,13 @@ class Recognizer:
         shapes ``(clips, frames, features)`` and ``(clips, frames, mels)``
         """
         rate, signals = self.params.preprocess.sample_rate, _as_stored(signals)
-        of_frames, of_mels = self.params.features_1d, self.params.spectrograms.mel()
-        frames = _as_stored(frame_features(signals, sample_rate=rate, settings=of_frames))
-        if of_frames.mel() == of_mels:  # the frame features hold the same spectrogram already
-            return frames, frames[..., [self.names["features_1d"].index(name) for name in self.names["spectrograms"]]]
-        return frames, _as_stored(log_mel(signals, sample_rate=rate, **of_mels))
+        frames, mels = (
+            _as_stored(
+                frame_features(signals, sample_rate=rate, settings=self.settings[name], families=self.families[name])
+            )
+            for name in ("features_1d", "spectrograms")
+        )
+        return frames, mels
 
     def network_probabilities(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, NDArray]:
         """Probabilities ``(clips, emotions)`` of each network, from what ``features`` gives."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ser.features.frame_features import decibel, energy, entropy_of_energy, mfcc, zero_crossing_rate
 from ser.features.mel import Mel, log_mel
@@ -26,6 +26,33 @@ class FrameFeatures(Mel):
     pitch_frame_length: Annotated[int, Field(ge=16, le=65536, multiple_of=2)]
     pitch_fmin_hz: Positive
     pitch_fmax_hz: Positive
+
+
+class Spectrograms(Mel):
+    """The parameters ``spectrograms``: a log-mel spectrogram, and families that stand beside it as tracks over time.
+
+    The tracks are computed as ``features_1d`` says, at the spectrogram's frames.
+    """
+
+    tracks: list[str]
+
+    @field_validator("tracks")
+    @classmethod
+    def _known(cls, tracks: list[str]) -> list[str]:
+        unknown = [family for family in tracks if family not in FAMILIES or family == "log_mel"]
+        if unknown:
+            others = ", ".join(family for family in FAMILIES if family != "log_mel")
+            raise ValueError(f"it names {', '.join(unknown)}; expected some of {others}")
+        return tracks
+
+    @property
+    def families(self) -> list[str]:
+        """Of the columns of ``spectrograms.npy``, in their order."""
+        return ["log_mel", *self.tracks]
+
+    def at_its_frames(self, features_1d: FrameFeatures) -> FrameFeatures:
+        """What the tracks are computed with."""
+        return features_1d.model_copy(update=self.mel())
 
 
 @dataclass(frozen=True)
@@ -101,8 +128,14 @@ FAMILIES = {
 TABLE_COLUMNS = ["name", "family", "is_level", "least_deviation"]
 
 
-def frame_features(signals: NDArray[np.float32], *, sample_rate: int, settings: FrameFeatures) -> NDArray[np.float32]:
-    """All families side by side in the order of ``FAMILIES``, one row a frame.
+def frame_features(
+    signals: NDArray[np.float32],
+    *,
+    sample_rate: int,
+    settings: FrameFeatures,
+    families: Sequence[str] = tuple(FAMILIES),
+) -> NDArray[np.float32]:
+    """Families side by side in the order given, one row a frame.
 
     ``energy`` and ``rmse`` enter in decibel, as loudness is heard; the rest as their functions give it. A frame of
     digital silence, which is what padding is, is 0 in every column.
@@ -117,9 +150,9 @@ def frame_features(signals: NDArray[np.float32], *, sample_rate: int, settings: 
     shape ``(..., frames, features)``; the columns are ``feature_names``
     """
     given = Signals(signals, sample_rate, settings)
-    parts = [family.compute(given) for family in FAMILIES.values()]
-    frames = parts[0].ndim
-    return np.concatenate([part if part.ndim == frames else part[..., None] for part in parts], axis=-1)
+    parts = [FAMILIES[family].compute(given) for family in families]
+    axes = signals.ndim + 1
+    return np.concatenate([part if part.ndim == axes else part[..., None] for part in parts], axis=-1)
 
 
 def column_table(settings: Mel, families: Sequence[str] = tuple(FAMILIES)) -> list[dict]:

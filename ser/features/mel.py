@@ -15,7 +15,7 @@ FLOOR_POWER = 1e-10  # librosa's amin; levels are in dB above it, so digital sil
 
 
 class Mel(Block):
-    """The parameters ``spectrograms``: a log-mel spectrogram."""
+    """The parameters of a log-mel spectrogram."""
 
     n_fft: Annotated[int, Field(ge=16, le=65536, multiple_of=2)]
     hop_length: Count

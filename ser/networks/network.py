@@ -34,7 +34,7 @@ class Network:
     name : of its stage, its block, its model and its metrics
     features : the array that it reads: ``"features_1d"`` or ``"spectrograms"``
     settings : type of its block
-    build : from its settings, frames, columns that it reads, and columns that are about the whole frame, to
+    build : from its settings, frames, mel bands, which come first, and columns that are about the whole frame, to
         untrained convolutions: ``(batch, frames, columns)`` of relative features to ``(batch, channels)``;
         see ``ser.networks.speaker``
     callbacks : Keras callbacks of a training, from the network's settings; none by default

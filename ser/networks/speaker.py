@@ -58,7 +58,9 @@ def build_network(network: Network, params, frames: int, table: Sequence[dict]) 
         seed=own.seed,
         name="hide",
     )
-    convolutions = network.build(own, frames, len(table), 2 if common.level else 1)
+    bands = scales.mel_columns[1] - scales.mel_columns[0]
+    whole = len(table) - bands + (2 if common.level else 1)  # with loud or not, and perhaps how loud
+    convolutions = network.build(own, frames, bands, whole)
     normalize = ReferenceNormalization(name="normalize")
     classify = _head(convolutions.output.shape[-1], emotions=len(params.corpus.emotions), dropout=own.dropout)
 

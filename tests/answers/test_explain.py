@@ -7,12 +7,21 @@ import pytest
 import soundfile
 
 from ser import cli
-from ser.answers.occlusion import PATCH_FRAMES, PATCH_MELS, occlusion_map
+from ser.answers.occlusion import occlusion_map
+
+PATCH_FRAMES, PATCH_MELS = 16, 8  # a quarter of a second of 16 ms, an eighth of 64 bands
+
+
+def params_of(n_mels: int) -> SimpleNamespace:
+    return SimpleNamespace(
+        spectrograms=SimpleNamespace(n_mels=n_mels, hop_length=256), preprocess=SimpleNamespace(sample_rate=16000)
+    )
 
 
 class Looker:
     """Stands for a recognizer whose answer rests on the energy in one part of the spectrogram alone."""
 
+    params = params_of(64)
     part = (slice(40, 56), slice(24, 32))
 
     def probabilities_of(self, name: str, given: np.ndarray) -> np.ndarray:
@@ -47,7 +56,7 @@ def test_padding_stays_padding():
         seen.append(given)
         return np.full((len(given), 6), 1 / 6)
 
-    assert not occlusion_map(SimpleNamespace(probabilities_of=remember), "cnn2d", mels, 0).any()
+    assert not occlusion_map(SimpleNamespace(params=params_of(16), probabilities_of=remember), "cnn2d", mels, 0).any()
     assert not any(given[:, 20:].any() for given in seen)
 
 

@@ -174,6 +174,11 @@ RERUNS = {
             "fmin_hz": 40.0,
             "fmax_hz": 7000.0,
             "n_mfcc": 13,
+        }.items()
+    },
+    **{
+        f"features_1d.{key}": (value, ["features_1d", "spectrograms", *TRAINING])
+        for key, value in {
             "sub_frames": 4,
             "pitch_frame_length": 2048,
             "pitch_fmin_hz": 70.0,
@@ -182,7 +187,14 @@ RERUNS = {
     },
     **{
         f"spectrograms.{key}": (value, ["spectrograms", "train_cnn2d", "predict", *SCORING])
-        for key, value in {"n_fft": 512, "hop_length": 200, "n_mels": 32, "fmin_hz": 40.0, "fmax_hz": 7000.0}.items()
+        for key, value in {
+            "n_fft": 512,
+            "hop_length": 200,
+            "n_mels": 32,
+            "fmin_hz": 40.0,
+            "fmax_hz": 7000.0,
+            "tracks": [],
+        }.items()
     },
     **{
         f"training.{key}": (value, TRAINING)
