@@ -10,7 +10,7 @@ from ser.networks.layers import AttentiveStatisticsPooling, bottleneck, convolut
 from ser.networks.network import Network, NetworkSettings
 from ser.settings import Count
 
-STEM_KERNEL, STEM_STRIDES = (5, 7), (2, 3)  # frames, mel bands
+STEM_KERNEL, STEM_STRIDES = (5, 8), (2, 4)  # frames, mel bands
 
 
 class Settings(NetworkSettings):
@@ -25,28 +25,30 @@ class Settings(NetworkSettings):
 def cnn2d(*, frames: int, mels: int, extra: int, settings: Settings) -> keras.Model:
     """Build the convolutions of the 2D network.
 
-    Stem (5 x 7), ``stages`` residual blocks (He et al. 2016) with squeeze-and-excitation, each at half the
-    resolution in mel bands and with more channels; then all bands of a frame together through ``time_blocks``
-    bottleneck blocks over time, and attentive statistics pooling. Images first and time last is the plan of
-    Thienpondt, Desplanques and Demuynck (2021), Integrating Frequency Translational Invariance in TDNNs, Interspeech.
+    Stem (5 x 8), ``stages`` residual blocks (He et al. 2016) with squeeze-and-excitation, each at half the
+    resolution in mel bands and with more channels; then all bands of a frame, with what its tracks say, through
+    ``time_blocks`` bottleneck blocks over time, and attentive statistics pooling. Images first and time last is the plan
+    of Thienpondt, Desplanques and Demuynck (2021), Integrating Frequency Translational Invariance in TDNNs, Interspeech.
 
     Parameters
     ----------
-    extra : columns behind the mel bands that are about the whole frame; each becomes a channel of the image
+    extra : columns behind the mel bands that are about the whole frame: the tracks
 
     Returns
     -------
     Model from ``(batch, frames, mels + extra)`` to ``(batch, 2 * time_width)``
     """
     inputs = keras.Input((frames, mels + extra), name="relative")
-    image = layers.Reshape((frames, mels, 1), name="image")(inputs[..., :mels])
-    whole = layers.Reshape((frames, 1, extra), name="whole_frame")(inputs[..., mels:])
-    x = layers.Concatenate(name="channels")([image, 0 * image + whole])
+    x = layers.Reshape((frames, mels, 1), name="image")(inputs[..., :mels])
     x = convolution(x, settings.width, kernel=STEM_KERNEL, strides=STEM_STRIDES, name="stem")
     for index in range(settings.stages):
         channels = (2 + index) * settings.width
         x = _residual(x, channels, spatial_dropout=settings.spatial_dropout, name=f"block{index + 1}")
     x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="frames")(x)
+    tracks = convolution(
+        inputs[..., mels:], 2 * settings.width, kernel=STEM_KERNEL[0], strides=STEM_STRIDES[0], name="tracks"
+    )
+    x = layers.Concatenate(name="bands_and_tracks")([x, tracks])
     x = convolution(x, settings.time_width, kernel=1, name="mix")
     for index in range(settings.time_blocks):
         x = bottleneck(x, spatial_dropout=settings.spatial_dropout, name=f"time{index + 1}")
