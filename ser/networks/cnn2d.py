@@ -27,8 +27,9 @@ def cnn2d(*, frames: int, mels: int, extra: int, settings: Settings) -> keras.Mo
 
     Stem (5 x 8), ``stages`` residual blocks (He et al. 2016) with squeeze-and-excitation, each at half the
     resolution in mel bands and with more channels; then all bands of a frame, with what its tracks say, through
-    ``time_blocks`` bottleneck blocks over time, and attentive statistics pooling. Images first and time last is the plan
-    of Thienpondt, Desplanques and Demuynck (2021), Integrating Frequency Translational Invariance in TDNNs, Interspeech.
+    ``time_blocks`` bottleneck blocks over time, and attentive statistics pooling. Images first and time last is the
+    plan of Thienpondt, Desplanques and Demuynck (2021), Integrating Frequency Translational Invariance in TDNNs,
+    Interspeech.
 
     Parameters
     ----------
