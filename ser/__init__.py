@@ -5,6 +5,7 @@
 
 ``model.predict("clip.wav")`` or ``model.predict(samples, sample_rate)`` gives an answer with ``emotion``,
 ``probability``, ``probabilities`` and ``timeline``; ``model.predict_folder("clips/")`` a table.
+``ser.features(samples, sample_rate)`` gives what the networks read of each frame, by name.
 ``model.calibrate([...])`` learns a voice and a microphone: ``model.predict("clip.wav", profile=profile)``.
 
 Axes, everywhere in the project:
@@ -25,13 +26,15 @@ from importlib.metadata import version
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = version("ser")
-__all__ = ["Answer", "InputError", "Model", "Profile", "Stretch", "load"]
+__all__ = ["Answer", "InputError", "Model", "Profile", "Stretch", "features", "load"]
 
 
 def __getattr__(name: str):
     """The library's names, imported when they are asked for: a stage or a completion script needs none of them."""
     if name not in __all__:
         raise AttributeError(f"module 'ser' has no attribute {name!r}")
+    if name == "features":
+        return import_module("ser.features")  # a room that can be called
     return getattr(import_module("ser.errors" if name == "InputError" else "ser.model"), name)
 
 

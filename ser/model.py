@@ -16,8 +16,12 @@ from ser.answers.formats import as_record
 from ser.answers.opening import open_bundle
 from ser.answers.profile import Profile, read_profile
 from ser.answers.recognizer import MOST_CLIPS, Recognition, Recognizer
-from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
+from ser.audio.preprocessing import preprocess
+from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, read_audio
 from ser.errors import InputError
+from ser.features.families import feature_names, frame_features
+
+LONGEST_SECONDS = 600  # of a recording whose features are held in memory
 
 
 @dataclass(frozen=True)
@@ -208,6 +212,54 @@ class Model:
             return rows
         return pandas.DataFrame(rows)
 
+    def features(self, recording, sample_rate: float | None = None):
+        """Frame features of a recording, as the pipeline computes them: named columns, a row every 16 ms.
+
+        The recording is prepared as a clip is (one channel, offset and rumble taken out, silence cut at the edges),
+        but not cut or padded to a length.
+
+        Parameters
+        ----------
+        recording : a path or an array, as ``predict`` takes them, of at most ten minutes
+        sample_rate : Hz, of an array
+
+        Returns
+        -------
+        a pandas ``DataFrame`` where pandas is installed, indexed by the seconds of each frame's middle after the first
+        sound; else a dict of arrays ``(frames,)`` with the column ``seconds``
+
+        Raises
+        ------
+        InputError : unreadable, of an unclear shape, too long, without a sample rate, or silent
+
+        Examples
+        --------
+        >>> import numpy as np, ser
+        >>> tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000)
+        >>> table = ser.load().features(tone, 16000)
+        >>> round(float(60 * 2 ** np.median(table["pitch_octaves"])))  # octaves above 60 Hz
+        200
+        """
+        samples, rate = _samples_of(recording, sample_rate)
+        if len(samples) > LONGEST_SECONDS * rate:
+            raise InputError(
+                f"A recording of {len(samples) / rate:.0f} s: features are of at most {LONGEST_SECONDS} s."
+            )
+        params = self._recognizer.params
+        own_length = {"duration_seconds": max(0.1, len(samples) / rate)}
+        signal = np.trim_zeros(preprocess(samples, rate, params.preprocess.model_copy(update=own_length)), "b")
+        if len(signal) == 0:
+            raise InputError("A silent recording has no features.")
+        settings = params.features_1d
+        rows = frame_features(signal, sample_rate=params.preprocess.sample_rate, settings=settings)
+        seconds = np.arange(len(rows)) * settings.hop_length / params.preprocess.sample_rate
+        names = feature_names(settings)
+        try:
+            import pandas
+        except ImportError:
+            return {"seconds": seconds} | dict(zip(names, rows.T, strict=True))
+        return pandas.DataFrame(rows, columns=names, index=pandas.Index(seconds, name="seconds"))
+
     def _answer(self, found: Recognition) -> Answer:
         probabilities = _by_emotion(found, found.probabilities)
         stretches = found.timeline if len(found.windows) > 1 else []
@@ -275,6 +327,15 @@ def as_samples(recording: ArrayLike) -> NDArray[np.float32]:
             f"and more samples."
         )
     return np.ascontiguousarray(samples.T if few[0] else samples, dtype=np.float32)
+
+
+def _samples_of(recording, sample_rate: float | None) -> tuple[NDArray[np.float32], int]:
+    """Samples ``(samples, channels)`` and sample rate of a path or an array."""
+    if not isinstance(recording, str | Path):
+        return as_samples(recording), _checked_rate(sample_rate)
+    if sample_rate is not None:
+        raise InputError(f"{recording}: a file says its own sample rate; give none.")
+    return read_audio(recording)
 
 
 def _ask(recognizer: Recognizer, recording, sample_rate: float | None) -> Recognition:

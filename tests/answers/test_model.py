@@ -2,6 +2,7 @@
 
 import doctest
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -11,7 +12,10 @@ import soundfile
 from helpers import sine
 
 import ser
+import ser.features
 import ser.model
+from ser.audio.preprocessing import preprocess
+from ser.features.families import feature_names, frame_features
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +30,36 @@ def voice() -> np.ndarray:
 
 
 def test_the_examples_of_the_documentation_hold():
-    for module in (ser, ser.model):
-        failed, tried = doctest.testmod(module)
+    for module in (ser, ser.model, ser.features):
+        failed, tried = doctest.testmod(module, globs={"ser": ser})
         assert (failed, tried > 0) == (0, True)
+
+
+def test_features_are_those_of_the_pipeline_by_name(model, voice, tmp_path):
+    soundfile.write(tmp_path / "a.wav", voice, 16000, subtype="FLOAT")
+    table = ser.features(tmp_path / "a.wav")
+    params = model._recognizer.params
+    signal = preprocess(voice[:, None], 16000, params.preprocess)
+    expected = frame_features(signal, sample_rate=16000, settings=params.features_1d)
+    spoken = len(table) - 4  # the last frames see what follows, which is nothing here and padding there
+    np.testing.assert_allclose(table.to_numpy()[:spoken], expected[:spoken], atol=1e-3)
+    assert list(table.columns) == feature_names(params.features_1d)
+    assert 60 * 2 ** np.median(table["pitch_octaves"]) == pytest.approx(220, rel=0.02)
+    assert table.index[1] == pytest.approx(0.016)
+    with pytest.raises(ser.InputError, match="silent"):
+        ser.features(np.zeros(16000), 16000)
+    with pytest.raises(ser.InputError, match="at most 600 s"):
+        ser.features(np.ones(16000 * 601, np.float32), 16000)
+    with pytest.raises(ser.InputError, match="needs its sample rate"):
+        model.features(voice)
+
+
+def test_features_without_pandas_are_arrays_by_name(model, voice, monkeypatch):
+    with_pandas = model.features(voice, 16000)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    table = model.features(voice, 16000)
+    np.testing.assert_allclose(table["energy"], with_pandas["energy"])
+    assert len(table["seconds"]) == len(with_pandas)
 
 
 def test_a_file_and_its_samples_give_one_answer(model, voice, tmp_path):
@@ -111,6 +142,6 @@ def test_a_folder_is_a_table(model, voice, tmp_path):
 
 
 def test_only_the_public_names_are_offered():
-    assert set(dir(ser)) == {"Answer", "InputError", "Model", "Profile", "Stretch", "load", "__version__"}
+    assert set(dir(ser)) == {"Answer", "InputError", "Model", "Profile", "Stretch", "features", "load", "__version__"}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = ser.nothing
