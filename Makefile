@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help repro test test-fast lint format hooks cross-validate ablation bench soak results lock
+.PHONY: help repro test test-fast lint format hooks docs cross-validate ablation bench soak results lock
 .DEFAULT_GOAL := repro
 
 help: ## list the targets
@@ -32,6 +32,9 @@ lint: $(STAMP) ## check the style and the types
 	ruff check .
 	ruff format --check .
 	mypy
+
+docs: $(STAMP) ## build the site into build/site; a broken link or an undocumented name stops it
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
 format: $(STAMP) ## put the style right
 	ruff check --fix .
@@ -59,7 +62,7 @@ $(BENCH_STAMP): requirements.lock benchmarks/requirements.lock
 soak: $(STAMP) ## five minutes of clients, bad uploads and stalled connections at once against 'ser app'
 	python -m benchmarks.soak
 
-results: $(STAMP) ## write the tables of README.md from results/ and the bundle of the package
+results: $(STAMP) ## write the tables of the pages from results/, the bundle and the code
 	python -m studies.pages
 
 $(STAMP): requirements.lock
@@ -72,7 +75,7 @@ $(STAMP): requirements.lock
 
 # Versions for every supported Python, without index addresses. Needs uv.
 lock: ## write the lock files; needs uv
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra app --extra dask --extra s3 --extra test --no-header --no-annotate --no-emit-index-url -o requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra app --extra dask --extra s3 --extra docs --extra test --no-header --no-annotate --no-emit-index-url -o requirements.lock
 	grep -v '^soxr' requirements.lock > .constraints.txt  # audiomentations wants soxr below 1, and works with 1
 	echo 'soxr>=1' > .overrides.txt
 	uv pip compile benchmarks/requirements.in --python-version 3.11 -c .constraints.txt --override .overrides.txt --no-header --no-annotate --no-emit-index-url -o benchmarks/requirements.lock

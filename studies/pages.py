@@ -1,6 +1,6 @@
-"""Write the tables of README.md and of the model card from ``results`` and the package's bundle, never by hand.
+"""Write the tables of the pages from ``results``, the package's bundle and the code, never by hand.
 
-``python -m studies.pages`` fills every block ``<!-- results: STUDY TABLE -->`` and ``<!-- output: ser info -->``;
+``python -m studies.pages`` fills every block ``<!-- results: STUDY TABLE -->`` and ``<!-- output: NAME -->``;
 ``--check`` writes nothing and fails where a page differs.
 """
 
@@ -8,14 +8,18 @@ import argparse
 import re
 from pathlib import Path
 
+import yaml
+
 from ser import artifacts
 from ser.answers.card import card
 from ser.answers.opening import open_bundle
 from ser.errors import InputError
+from ser.params import load
 from stages.shared.console import run
 from studies import tables
+from studies.reference import parameter_tables
 
-PAGES = (Path("README.md"), Path("docs/results.md"), Path("docs/model_card.md"))
+PAGES = (Path("README.md"), *map(Path, ("docs/results.md", "docs/model_card.md", "docs/params.md")))
 TABLES = {
     "protocol": tables.protocol_table,
     "seeds": tables.seeds_table,
@@ -31,13 +35,19 @@ TABLES = {
 
 
 def fill(text: str) -> str:
-    """The page with every block made anew from the results that it names."""
+    """The page with every block written again from what it names."""
     for study, table in re.findall(r"<!-- results: (\S+) (\S+) -->", text):
         content = TABLES[table](read_results(study))
         text = tables.replace_block(text, f"results: {study} {table}", content)
-    if "<!-- output: ser info -->" not in text:
-        return text
-    return tables.replace_block(text, "output: ser info", f"```\n{card(open_bundle(None).about)}\n```")
+    if "<!-- output: ser info -->" in text:
+        text = tables.replace_block(text, "output: ser info", f"```\n{card(open_bundle(None).about)}\n```")
+    if "<!-- output: parameters -->" in text:
+        stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        text = tables.replace_block(text, "output: parameters", parameter_tables(load("params.yaml"), stages))
+    if "<!-- results: headline -->" in text:
+        headline = tables.headline_table(read_results("crema-d/emo-superb"), read_results("ravdess"))
+        text = tables.replace_block(text, "results: headline", headline)
+    return text
 
 
 def read_results(study: str) -> dict:

@@ -11,6 +11,30 @@ CLASSIFIERS = (*NETWORKS, "fusion", "baseline")
 GROUP_TITLES = {"sex": "sex", "age_band": "age", "race": "race"}
 
 
+def headline_table(folds: dict, elsewhere: dict) -> str:
+    """UAR on the five folds and on another corpus, by what is known of the speaker."""
+    known = {"nothing": "none", "4 clips, unlabelled": "4", "16 clips": "16", "all other clips": "all"}
+    there = {"all": "all, the asked one as well"}
+
+    def of_folds(profile: str, name: str) -> dict | None:
+        if profile == "none":
+            return folds["pooled"]["scores"][name]
+        return folds.get("profiles", {}).get(profile, {}).get(name)
+
+    def shown(found: dict | None) -> str:
+        return f"{number(found['uar'])} ({interval_text(found)})" if found else ""
+
+    rows = []
+    for title, profile in known.items():
+        other = elsewhere["profiles"].get(there.get(profile, profile))
+        alone = (number((of_folds(profile, name) or {}).get("uar")) for name in NETWORKS)
+        rows.append([title, shown(of_folds(profile, "fusion")), shown(other), *alone])
+    if heard := folds["pooled"]["listeners"]:
+        rows.append(["listeners, voice only", number(heard["uar"]), "", "", ""])
+    header = ["what is known of the speaker", "five folds: fusion", "RAVDESS: fusion"]
+    return markdown([*header, *(f"five folds: {title_of(name)}" for name in NETWORKS)], rows)
+
+
 def protocol_table(study: dict) -> str:
     """Every classifier of a study: means over its trainings, spreads, the interval over actors, the gap."""
     pooled = study["pooled"]
