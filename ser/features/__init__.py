@@ -5,6 +5,7 @@ the room and that of the library's function are one.
 """
 
 import sys
+from importlib import import_module
 from types import ModuleType
 
 
@@ -19,9 +20,8 @@ class _Room(ModuleType):
         >>> [name for name in table if not name.startswith(("log_mel", "mfcc"))]
         ['energy', 'entropy_of_energy', 'zero_crossing_rate', 'rmse', 'pitch_octaves', 'harmonicity']
         """
-        from ser.model import load
-
-        return load().features(recording, sample_rate)
+        library = import_module("ser.model")  # which imports this room
+        return library.load().features(recording, sample_rate)
 
 
 sys.modules[__name__].__class__ = _Room

@@ -50,6 +50,21 @@ def test_dependencies_cover_what_the_script_imports_and_nothing_else(stage):
     assert not [dependency for dependency in declared if not any(covers(dependency, path) for path in imported)]
 
 
+def test_a_study_depends_on_all_that_its_script_imports():
+    study = yaml.safe_load((ROOT / "studies" / "dvc.yaml").read_text())["stages"]["cross_validate"]
+    exempt = EXEMPT | {"ser/parallel.py": "how many run at once", "studies/__init__.py": "nothing"}
+    imported = {path.as_posix() for path in imported_files(Path("studies/cross_validate.py"), not_through=exempt)}
+    code = {path for path in imported if path not in exempt and not path.endswith("__init__.py")}
+    reading = {"ser/audio/reading.py": "of the stage split; the index holds what it gave"}
+    missing = {path for path in code if not any(covers(dependency, path) for dependency in study["deps"])}
+    assert missing <= set(reading) | {"stages/shared/rows.py"}
+    for training in ("train_cnn1d", "train_cnn2d"):
+        deciding = {path for path in STAGES[training]["deps"] if path.startswith(("ser/", "data/"))}
+        covered = {path for path in deciding if any(covers(dependency, path) for dependency in study["deps"])}
+        assert deciding - covered == {"data/split.parquet"}  # a study has splits of its own
+        assert set(STAGES[training]["params"]) - set(study["params"]) == {"split.protocol"}  # of the block split
+
+
 @pytest.mark.parametrize("stage", ["train_cnn1d", "train_cnn2d"])
 def test_a_training_depends_on_no_file_that_it_does_not_import(stage):
     """A change of the other network, of the features or of the answers retrains nothing."""
