@@ -44,7 +44,8 @@ class Answer:
     emotion : the most probable one
     probability : its calibrated probability, 0 to 1
     probabilities : of every emotion
-    sure : whether the probability reaches the bundle's threshold
+    sure : whether the probability reaches the bundle's threshold, and nothing speaks against the answer
+    doubts : why the answer should be doubted whatever its probability, such as a recording that is clipped
     networks : probabilities by each network by itself, as trained
     duration_seconds : length of the recording
     timeline : of a recording over six seconds; empty for a shorter one
@@ -55,6 +56,7 @@ class Answer:
     probability: float
     probabilities: dict[str, float]
     sure: bool
+    doubts: tuple[str, ...]
     networks: dict[str, dict[str, float]]
     duration_seconds: float
     timeline: list[Stretch]
@@ -67,7 +69,7 @@ class Answer:
             f'<div style="width:{round(160 * value)}px;height:.8em;background:#5b7bd0"></div></td></tr>'
             for name, value in sorted(self.probabilities.items(), key=lambda item: -item[1])
         )
-        certain = "" if self.sure else " (not sure)"
+        certain = "" if self.sure else escape(f" ({'; '.join(['not sure', *self.doubts])})")
         warning = f"<p>Caution: {escape(self.caution)}.</p>" if self.caution else ""
         return f"<p><b>{escape(self.emotion)}</b>{certain}</p>{warning}<table>{rows}</table>"
 
@@ -268,6 +270,7 @@ class Model:
             probability=probabilities[found.emotion],
             probabilities=probabilities,
             sure=found.sure,
+            doubts=found.doubts,
             networks={name: _by_emotion(found, own) for name, own in found.networks.items()},
             duration_seconds=found.duration_seconds,
             timeline=[

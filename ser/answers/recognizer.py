@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ser.answers.bundle import Bundle
 from ser.answers.bundle_schema import Params
+from ser.answers.doubts import doubts_about
 from ser.answers.onnx_check import check_network
 from ser.answers.profile import Profile
 from ser.audio.preprocessing import preprocess
@@ -42,6 +43,7 @@ class Window:
     probabilities: NDArray[np.float32] | None  # (emotions,), of the fusion, calibrated
     networks: dict[str, NDArray[np.float32]]
     reason: str = ""
+    doubts: tuple[str, ...] = ()  # see ``ser.answers.doubts``
 
     @property
     def spoken(self) -> NDArray[np.float32]:
@@ -91,9 +93,17 @@ class Recognition:
         return [(label, list(windows)) for label, windows in groupby(self.timeline, key=self.label_of)]
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the answer should be doubted: what holds of every window that would else be sure, or of every one."""
+        spoken = [window for window in self.windows if window.probabilities is not None]
+        certain = [window for window in spoken if window.spoken.max() >= self.threshold]
+        first, *others = [window.doubts for window in certain or spoken]
+        return tuple(doubt for doubt in first if all(doubt in own for own in others))
+
+    @property
     def sure(self) -> bool:
-        """Whether the best probability reaches the bundle's threshold."""
-        return bool(self.probabilities.max() >= self.threshold)
+        """Whether the best probability reaches the bundle's threshold, and nothing speaks against it."""
+        return bool(self.probabilities.max() >= self.threshold) and not self.doubts
 
 
 class Recognizer:
@@ -243,7 +253,7 @@ class Recognizer:
         reasons: list[str] = []
         heard: list[tuple[NDArray, NDArray]] = []
         for batch in self._batches(_Counted(blocks), sample_rate):
-            why, frames, mels = self._hear(batch, sample_rate)
+            why, frames, mels, _ = self._hear(batch, sample_rate)
             reasons += why
             heard.append((frames, mels))
             if reasons.count("") >= most:
@@ -337,8 +347,8 @@ class Recognizer:
 
     def _hear(
         self, batch: list[tuple[float, float, NDArray]], sample_rate: int
-    ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
-        """Why each window has no answer, "" where it has one, and the features of those that have one."""
+    ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Why each window has no answer, "" where it has one; features and signals of those that have one."""
         settings = self.params.preprocess
         reasons = ["" if _peak_db(samples, sample_rate) >= SILENT_DB else "silent" for _, _, samples in batch]
         heard = [window for window, reason in zip(batch, reasons, strict=True) if not reason]
@@ -349,20 +359,23 @@ class Recognizer:
         voiced = self._voiced(frames)
         spoken = iter(voiced)
         reasons = [reason or ("" if next(spoken) else "no speech") for reason in reasons]
-        return reasons, frames[voiced], mels[voiced]
+        return reasons, frames[voiced], mels[voiced], signals[voiced]
 
     def _answer_windows(self, batch: list[tuple[float, float, NDArray]], sample_rate: int) -> list[Window]:
         """Answer a batch of windows at once; those that are silent or without speech get none."""
-        reasons, frames, mels = self._hear(batch, sample_rate)
+        reasons, frames, mels, signals = self._hear(batch, sample_rate)
         networks = self.network_probabilities(frames, mels) if len(frames) else {}
-        answers = iter(zip(self.calibrated(networks), *networks.values(), strict=True) if networks else [])
+        answers = iter(zip(self.calibrated(networks), signals, *networks.values(), strict=True) if networks else [])
         windows = []
-        for (start, end, _), reason in zip(batch, reasons, strict=True):
+        for (start, end, samples), reason in zip(batch, reasons, strict=True):
             if reason:
                 windows.append(Window(start, end, None, {}, reason))
-            else:
-                probabilities, *own = next(answers)
-                windows.append(Window(start, end, probabilities, dict(zip(networks, own, strict=True))))
+                continue
+            probabilities, signal, *own = next(answers)
+            detect = bool(probabilities.max() >= self.about["threshold"])
+            doubts = doubts_about(samples, signal, self.params.preprocess.sample_rate, detect=detect)
+            named = dict(zip(networks, own, strict=True))
+            windows.append(Window(start, end, probabilities, named, doubts=doubts))
         return windows
 
     def _voiced(self, frames: NDArray[np.float32]) -> NDArray[np.bool_]:

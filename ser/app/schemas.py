@@ -19,7 +19,8 @@ class Answer(BaseModel):
     file: str
     emotion: str
     probability: float = Field(description="calibrated")
-    sure: bool = Field(description="whether the probability reaches the bundle's threshold")
+    sure: bool = Field(description="whether the probability reaches the bundle's threshold, and there is no doubt")
+    doubts: list[str] = Field(description="why the answer should be doubted whatever its probability")
     second: str
     second_probability: float
     probabilities: dict[str, float]

@@ -46,6 +46,7 @@ function show(answer) {
     ? `Probability ${answer.probability.toFixed(2)}; next: ${answer.second} (${answer.second_probability.toFixed(2)}).`
     : `Not sure. The best has a probability of ${answer.probability.toFixed(2)}, ` +
       `the next, ${answer.second}, ${answer.second_probability.toFixed(2)}.` +
+      answer.doubts.map((doubt) => ` ${doubt[0].toUpperCase()}${doubt.slice(1)}.`).join("") +
       (profile || served ? "" : " It helps when the page knows your voice, see below.");
   byId("fusion").replaceChildren(...bars(answer.probabilities));
   byId("each").replaceChildren(...Object.entries(answer.networks).flatMap(([name, probabilities]) => {

