@@ -15,7 +15,6 @@ NARROW = "nothing is heard above 4 kHz, as on a telephone line or at a low sampl
 
 DETECTOR_RATE_HZ = 16_000
 SPEECH_PROBABILITY, SPEECH_CHUNKS = 0.8, 5  # chunks of 32 ms; real clips have 20 and more
-LEAD_CHUNKS = 6  # that the detector hears before the loudest
 CLIPPED_SHARE = 0.01  # of the samples at the extreme; 0.001 at most in real clips
 NARROW_HZ, NARROW_DB = 4000.0, -60.0  # the power above, against the whole band's; -34 dB at least in real clips
 FRAME_SAMPLES, LOUD_DB = 512, 15.0
@@ -45,9 +44,7 @@ def doubts_about(
 
 
 def is_speech(signal: NDArray[np.float32]) -> bool:
-    """Whether the Silero detector hears speech in a signal ``(samples,)`` at 16 kHz.
-
-    It starts shortly before the loudest moment, and stops when it has heard enough.
+    """Whether the Silero detector hears speech in a signal ``(samples,)`` at 16 kHz; it stops when it has heard enough.
 
     Silero Team (2024), Silero VAD: pre-trained enterprise-grade voice activity detector.
     """
@@ -58,9 +55,8 @@ def is_speech(signal: NDArray[np.float32]) -> bool:
     size = detector.chunk_samples()
     level = signal * (0.5 / max(float(np.abs(signal).max(initial=0)), 1e-6))  # the gain says nothing
     chunks = np.append(level, np.zeros(-len(level) % size, np.float32)).reshape(-1, size)
-    loudest = int(np.argmax(np.mean(chunks**2, axis=1)))
     heard = 0
-    for chunk in np.roll(chunks, LEAD_CHUNKS - loudest, axis=0):
+    for chunk in chunks:
         heard += detector.process_samples(chunk.tolist()) > SPEECH_PROBABILITY
         if heard >= SPEECH_CHUNKS:
             return True
