@@ -22,24 +22,17 @@ FRAME_SAMPLES, LOUD_DB = 512, 15.0
 _detectors = threading.local()  # a detector has a state
 
 
-def doubts_about(
-    samples: NDArray[np.float32], signal: NDArray[np.float32], sample_rate: int, *, detect: bool
-) -> tuple[str, ...]:
-    """What speaks against an answer.
+def doubts_about(samples: NDArray[np.float32], signal: NDArray[np.float32], sample_rate: int) -> tuple[str, ...]:
+    """What speaks against an answer, but for there being no speech, which takes as long to see as the answer.
 
     Parameters
     ----------
     samples : of the recording, shape ``(samples, channels)``, full scale 1, at its own rate
     signal : the same preprocessed, shape ``(samples,)``
     sample_rate : of ``signal``, Hz
-    detect : whether speech is looked for, which takes as long as the answer: where the answer would else be sure
     """
-    sounding = np.trim_zeros(signal)
-    found = {
-        NO_SPEECH: detect and sample_rate == DETECTOR_RATE_HZ and not is_speech(sounding),
-        CLIPPED: is_clipped(samples),
-        NARROW: sample_rate > 2 * NARROW_HZ and is_narrow(sounding, sample_rate),
-    }
+    narrow = sample_rate > 2 * NARROW_HZ and is_narrow(np.trim_zeros(signal), sample_rate)
+    found = {CLIPPED: is_clipped(samples), NARROW: narrow}
     return tuple(doubt for doubt, holds in found.items() if holds)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ser.answers.bundle import Bundle
 from ser.answers.bundle_schema import Params
-from ser.answers.doubts import doubts_about
+from ser.answers.doubts import DETECTOR_RATE_HZ, NO_SPEECH, doubts_about, is_speech
 from ser.answers.onnx_check import check_network
 from ser.answers.profile import Profile
 from ser.audio.preprocessing import preprocess
@@ -29,6 +29,7 @@ SILENT_DB = -70.0  # of the loudest 32 ms, relative to full scale
 VOICED_HARMONICITY = 0.5  # refuses none of CREMA-D's clips, and white noise
 VOICED_FRAMES = 5  # 80 ms
 MOST_WINDOWS = 32  # answered at once
+SEARCHED_WINDOWS = 8  # for speech, the first that are voiced
 MOST_CLIPS = 400  # of a profile: more would say nothing new
 BATCH = 64  # clips that a network sees at once
 MOST_SAMPLES = 2**22  # held for them: 16 MB, whatever the sample rate
@@ -63,6 +64,7 @@ class Recognition:
     windows: list[Window]
     threshold: float
     emotions: tuple[str, ...]  # in the order of all probabilities
+    doubts: tuple[str, ...] = ()  # why it should be doubted whatever its probability; see ``ser.answers.doubts``
 
     @property
     def order(self) -> list[int]:
@@ -91,14 +93,6 @@ class Recognition:
     def stretches(self) -> list[tuple[str, list[Window]]]:
         """The timeline with neighbours of one label together: the label, and its windows."""
         return [(label, list(windows)) for label, windows in groupby(self.timeline, key=self.label_of)]
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """Why the answer should be doubted: what holds of every window that would else be sure, or of every one."""
-        spoken = [window for window in self.windows if window.probabilities is not None]
-        certain = [window for window in spoken if window.spoken.max() >= self.threshold]
-        first, *others = [window.doubts for window in certain or spoken]
-        return tuple(doubt for doubt in first if all(doubt in own for own in others))
 
     @property
     def sure(self) -> bool:
@@ -322,21 +316,30 @@ class Recognizer:
         ----------
         blocks : consecutive parts, each ``(samples, channels)``
         """
-        counted, windows = _Counted(blocks), []
+        counted = _Counted(blocks)
+        windows: list[Window] = []
+        signals: list[NDArray[np.float32]] = []
         for batch in self._batches(counted, sample_rate):
-            windows += self._answer_windows(batch, sample_rate)
-        duration_seconds = counted.samples / sample_rate
+            answered, heard = self._answer_windows(batch, sample_rate)
+            windows += answered
+            signals += heard[: SEARCHED_WINDOWS - len(signals)]
         spoken = [window for window in windows if window.probabilities is not None]
         if not spoken:
             raise no_speech([window.reason for window in windows])
-        return Recognition(
-            duration_seconds,
+        found = Recognition(
+            counted.samples / sample_rate,
             np.mean([window.spoken for window in spoken], axis=0),
             {name: np.mean([window.networks[name] for window in spoken], axis=0) for name in self.networks},
             windows,
             self.about["threshold"],
             self.emotions,
+            tuple(doubt for doubt in spoken[0].doubts if all(doubt in window.doubts for window in spoken)),
         )
+        rate = self.params.preprocess.sample_rate
+        # Only an answer that would be sure is worth the search, which ends with the first window of speech.
+        if not found.sure or rate != DETECTOR_RATE_HZ or any(is_speech(np.trim_zeros(signal)) for signal in signals):
+            return found
+        return replace(found, doubts=(NO_SPEECH, *found.doubts))
 
     def _batches(self, counted: "_Counted", sample_rate: int) -> Iterator[list[tuple[float, float, NDArray]]]:
         """A recording's windows, as many at once as memory bears."""
@@ -361,8 +364,10 @@ class Recognizer:
         reasons = [reason or ("" if next(spoken) else "no speech") for reason in reasons]
         return reasons, frames[voiced], mels[voiced], signals[voiced]
 
-    def _answer_windows(self, batch: list[tuple[float, float, NDArray]], sample_rate: int) -> list[Window]:
-        """Answer a batch of windows at once; those that are silent or without speech get none."""
+    def _answer_windows(
+        self, batch: list[tuple[float, float, NDArray]], sample_rate: int
+    ) -> tuple[list[Window], list[NDArray[np.float32]]]:
+        """Answer a batch of windows at once, and the signals of those that have an answer: not silent, and voiced."""
         reasons, frames, mels, signals = self._hear(batch, sample_rate)
         networks = self.network_probabilities(frames, mels) if len(frames) else {}
         answers = iter(zip(self.calibrated(networks), signals, *networks.values(), strict=True) if networks else [])
@@ -372,11 +377,9 @@ class Recognizer:
                 windows.append(Window(start, end, None, {}, reason))
                 continue
             probabilities, signal, *own = next(answers)
-            detect = bool(probabilities.max() >= self.about["threshold"])
-            doubts = doubts_about(samples, signal, self.params.preprocess.sample_rate, detect=detect)
-            named = dict(zip(networks, own, strict=True))
-            windows.append(Window(start, end, probabilities, named, doubts=doubts))
-        return windows
+            doubts = doubts_about(samples, signal, self.params.preprocess.sample_rate)
+            windows.append(Window(start, end, probabilities, dict(zip(networks, own, strict=True)), doubts=doubts))
+        return windows, list(signals)
 
     def _voiced(self, frames: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether each clip has enough frames with a pitch, as every spoken syllable has: ``(clips,)``."""

@@ -11,7 +11,7 @@ from ser.audio.reading import read_audio
 
 
 def doubts_of(signal: np.ndarray) -> tuple[str, ...]:
-    return doubts_about(signal[:, None], signal, 16000, detect=True)
+    return doubts_about(signal[:, None], signal, 16000) + (() if is_speech(signal) else (NO_SPEECH,))
 
 
 def clips(count: int) -> list[np.ndarray]:
@@ -61,3 +61,12 @@ def test_an_answer_with_a_doubt_is_never_sure():
     assert not answer.sure
     assert "clipped" in answer._repr_html_()
     assert model.predict(clip, 16000).doubts == ()
+
+
+def test_a_sure_answer_about_what_is_no_speech_is_doubted(monkeypatch):
+    """The threshold is lowered, so that a tone gets an answer that would be sure."""
+    model = ser.load()
+    monkeypatch.setitem(model._recognizer.about, "threshold", 0.0)
+    answer = model.predict(sine(220.0, seconds=2), 16000)
+    assert NO_SPEECH in answer.doubts
+    assert not answer.sure
