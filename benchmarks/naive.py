@@ -6,7 +6,7 @@ The same settings (``params.yaml``), operations and outputs as the stages from `
 ``spectrograms``: three altered copies of each clip, frame features and log-mel of all. It is what
 ``make bench`` compares the pipeline with. It checks no clip, keeps all in memory, and caches nothing.
 
-Of librosa's two pitch trackers ``pyin`` alone says how voiced a frame is, as the stages do; ``yin``
+Of librosa's two pitch trackers only ``pyin`` says how voiced a frame is, as the stages do; ``yin``
 gives a pitch to every frame, a column less than the stages write.
 """
 

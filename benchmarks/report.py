@@ -9,8 +9,8 @@ from studies.tables import markdown
 
 INTRODUCTION = f"""# Benchmarks
 
-Written by `make bench` from `benchmarks/results.json`; a part alone is measured by
-`.venv-bench/bin/python -m benchmarks PART`. The peers are installed for this alone, from
+Written by `make bench` from `benchmarks/results.json`; one part is measured by
+`.venv-bench/bin/python -m benchmarks PART`. The peers are installed only for this, from
 `benchmarks/requirements.lock`. Candidates take turns, {REPEATS} rounds unless said otherwise; a figure is the median, a
 ratio the median of the rounds' ratios.
 """
@@ -50,7 +50,7 @@ def operations_section(found: dict) -> str:
 
 64 clips of 3 s at 16 kHz, settings of `params.yaml`. "Differs by" is the largest absolute difference of the outputs.
 "The machine allows" is the rate of what no implementation gets around, on frames that lie ready (the operation's
-Fourier transforms alone; for RMS and zero-crossing rate, copying the frames once), and the share of it reached by ser.
+Fourier transforms only; for RMS and zero-crossing rate, copying the frames once), and the share of it reached by ser.
 
 {markdown([*header, "the machine allows"], rows)}
 
@@ -175,8 +175,8 @@ def training_section(found: dict) -> str:
     ]
     return f"""## Training
 
-Division `speaker`, parameters of `params.yaml`, each network trained once; of its epochs the median.
-What the machine allows is the time of the multiplications alone, three
+Split `speaker`, parameters of `params.yaml`, each network trained once; of its epochs the median.
+What the machine allows is the time of the multiplications only, three
 times a forward pass for a training clip and one for a validation clip, at the rate of a float32 matrix product on all
 cores ({rates} billion a second beside the two trainings); in brackets, the share of it that is reached.
 

@@ -22,7 +22,7 @@ from ser import artifacts
 from ser.errors import InputError
 
 WORKERS_VARIABLE = "SER_WORKERS"  # how many threads; by default one a processor
-SCHEDULER_VARIABLE = "SER_DASK_SCHEDULER"  # address of a Dask scheduler, as tcp://10.0.0.1:8786
+SCHEDULER_VARIABLE = "SER_DASK_SCHEDULER"  # address of a Dask scheduler, such as tcp://10.0.0.1:8786
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 CONNECT_SECONDS = 20  # how long a scheduler may take to answer, and a first worker to appear
 
@@ -40,7 +40,7 @@ def workers() -> int:
 def map_chunks(function: Callable, items: Sequence, *, chunk: int) -> Iterator:
     """Yield ``function(items[i : i + chunk])`` for consecutive parts of ``items``, in their order.
 
-    At most two chunks a worker are under way, and a task holds its own items alone, so neither memory
+    At most two chunks a worker are under way, and a task holds only its own items, so neither memory
     nor messages grow with their number. Threads serve where processes would not be faster: the time
     goes into NumPy and SciPy, which release the interpreter's lock, and processes cost seconds to start.
     Small matrix products would start a thread pool for each clip: every worker keeps to one thread.
@@ -63,7 +63,7 @@ def map_chunks(function: Callable, items: Sequence, *, chunk: int) -> Iterator:
 def _keep_freed_memory() -> None:
     """Let the allocator keep what is freed: every chunk makes the same arrays again.
 
-    glibc hands large blocks back to the system, and getting them anew costs a page fault each 4 kB, up
+    glibc hands large blocks back to the system, and getting them again costs a page fault each 4 kB, up
     to a third of a stage's time. Other C libraries are left as they are, and so are Dask's workers, which
     may serve others and have a setting of their own.
     """

@@ -154,6 +154,6 @@ def explain(problem: Mapping[str, Any], block: str = "") -> str:
         case "value_error":
             return f"{key}: {problem['ctx']['error']}."
         case "float_type" if isinstance(found, str) and "e" in found.lower():
-            return f"{key} is the text {found!r}: YAML wants a number written out, as 0.001."
+            return f"{key} is the text {found!r}: YAML wants a number written out, such as 0.001."
         case _:
             return f"{key} is {found!r}: {problem['msg'].replace('Input should', 'it should')}."

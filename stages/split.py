@@ -1,4 +1,4 @@
-"""Index and check the clips of a corpus, and divide them."""
+"""Index and check the clips of a corpus, and split them."""
 
 import time
 from pathlib import Path

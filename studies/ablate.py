@@ -2,7 +2,7 @@
 
 ``python -m studies.ablate`` runs ``dvc exp run train_cnn1d`` once a row under the current ``params.yaml``
 and a short training, scores validation, and writes ``results/crema-d/ablation.json``. DVC's run cache
-makes a second call cheap. ``--row`` runs some rows alone. ``params.yaml`` and ``dvc.lock`` end as they were.
+makes a second call cheap. ``--row`` runs only some rows. ``params.yaml`` and ``dvc.lock`` end as they were.
 """
 
 import argparse
@@ -60,7 +60,7 @@ ROWS = {
     "nothing on the fly": NOTHING,
     "nothing on the fly, 60 epochs": [*NOTHING, "train_cnn1d.epochs=60"],
     "soft labels": ["training.soft_labels=0.5"],
-    "log-mel alone": ["train_cnn1d.families=[log_mel]"],
+    "log-mel only": ["train_cnn1d.families=[log_mel]"],
     "no pitch": ["train_cnn1d.families=[log_mel,energy,entropy_of_energy,zero_crossing_rate]"],
     "MFCC as well": ["train_cnn1d.families=[log_mel,energy,entropy_of_energy,zero_crossing_rate,pitch,mfcc]"],
     "MFCC in place of log-mel": ["train_cnn1d.families=[mfcc,energy,entropy_of_energy,zero_crossing_rate,pitch]"],
@@ -126,7 +126,7 @@ def check_defaults(row: dict, earlier: dict) -> None:
 
 
 def about(params: Params) -> dict:
-    """Corpus, division, seed, date and versions of the rows."""
+    """Corpus, split, seed, date and versions of the rows."""
     return {
         "corpus": params.corpus.dir,
         "protocol": params.split.protocol,

@@ -141,7 +141,7 @@ def cross_validate() -> str:
     )
     parser.add_argument("--study", action="append", choices=STUDIES, help="only this study; may be repeated")
     planned = {run.name: run for study in STUDIES for run in runs_of(study)}
-    parser.add_argument("--train", metavar="RUN", choices=planned, help="train this run alone, and write no summary")
+    parser.add_argument("--train", metavar="RUN", choices=planned, help="train only this run, and write no summary")
     options, params = parser.parse_args(), load()
     if options.train:
         train_run(planned[options.train], params)

@@ -193,7 +193,7 @@ def condition_table(found: dict) -> str:
 def ablation_note(ablation: dict) -> str:
     """The terms on which the ablation holds."""
     return (
-        f"CNN1D on CREMA-D, division audeering, validation actors alone, one seed, a short training "
+        f"CNN1D on CREMA-D, split audeering, validation actors only, one seed, a short training "
         f"({', '.join(ablation['common'])}): a row's interval over actors holds for the clips, not for another seed. "
         f"Rows with copies have twice the training steps."
     )

@@ -2,9 +2,8 @@
 
 A bundle is a ZIP archive of ``bundle.json`` and one ONNX file for each network. ``bundle.json`` holds
 the order of the emotions, which columns of which features each network reads, the parameters of
-preprocessing and features, the temperature and the threshold, package versions, the corpus, the
-division, the metrics, and a hash of each network and of
-itself. Nothing in it is ever executed or unpickled.
+preprocessing and features, the temperature and the threshold, package versions, the corpus, the split, the
+metrics, and a hash of each network and of itself. Nothing in it is ever executed or unpickled.
 """
 
 import hashlib

@@ -109,7 +109,7 @@ class NetworkMetrics(Partly):
 
 
 class Terms(Partly):
-    """Of which division the scores are."""
+    """Of which split the scores are."""
 
     protocol: Text
 

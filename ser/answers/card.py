@@ -17,7 +17,7 @@ def card(about: dict) -> str:
         f"Bundle      {about['hash'][:16]} (format {about['format_version']}), made by ser {about['versions']['ser']}",
         f"Emotions    {', '.join(about['emotions'])}",
         f"Corpus      {corpus['name']}: {corpus['clips']} clips of {corpus['actors']} actors",
-        f"Division    {metrics['fusion']['terms']['protocol']}; train, validation and test have "
+        f"Split       {metrics['fusion']['terms']['protocol']}; train, validation and test have "
         + ", ".join(f"{metrics['fusion'][s]['actors']}" for s in ("train", "validation", "test"))
         + " actors",
         "",

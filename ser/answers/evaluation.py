@@ -73,7 +73,7 @@ def list_corpus(folder: str, format_name: str, words: Mapping[str, str]) -> List
 def heard_before(about: dict, folder: str, format_name: str, speakers: set[int]) -> int | None:
     """How many speakers of a corpus trained a bundle's networks or chose their epoch.
 
-    ``None`` where nobody can tell: the bundle is of this corpus, under a division that its parameters draw;
+    ``None`` where nobody can tell: the bundle is of this corpus, under a split that its parameters draw;
     or a table lists the clips, which may come from any corpus.
 
     Parameters
@@ -82,10 +82,10 @@ def heard_before(about: dict, folder: str, format_name: str, speakers: set[int])
     """
     if about["corpus"].get("name") != describe(folder, format_name)["name"]:
         return None if format_name == "table" else 0
-    division = about["params"].get("split", {})
-    if division.get("protocol") not in PUBLISHED_PROTOCOLS:
+    split = about["params"].get("split", {})
+    if split.get("protocol") not in PUBLISHED_PROTOCOLS:
         return None
-    subset_of = published_partition(division["protocol"], division["fold"])
+    subset_of = published_partition(split["protocol"], split["fold"])
     return sum(subset_of.get(speaker) in ("train", "validation") for speaker in speakers)
 
 

@@ -39,7 +39,7 @@ def find_recordings(paths: list[str]) -> list[str]:
 
     Raises
     ------
-    InputError : folders alone, and no recording in them
+    InputError : only folders, and no recording in them
     """
     found: list[str] = []
     for path in paths:

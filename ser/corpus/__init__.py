@@ -1,1 +1,1 @@
-"""The corpus: its clips, what their names say, the checks they must pass, and their division."""
+"""The corpus: its clips, what their names say, the checks they must pass, and their split."""

@@ -21,7 +21,7 @@ def parse_name(path: str) -> ClipName:
     stem = PurePath(path).stem
     parts = stem.split("_")
     if len(parts) != 4 or not (parts[0].isascii() and parts[0].isdecimal()):
-        raise InputError(f"name {stem!r} is not CREMA-D's ACTOR_SENTENCE_EMOTION_LEVEL, as in 1001_DFA_ANG_XX")
+        raise InputError(f"name {stem!r} is not CREMA-D's ACTOR_SENTENCE_EMOTION_LEVEL, such as 1001_DFA_ANG_XX")
     actor, sentence, code, level = parts
     for part, value, known in (
         ("sentence", sentence, SENTENCES),

@@ -16,7 +16,7 @@ def parse_emodb(path: str) -> Utterance:
     stem = PurePath(path).stem
     found = re.fullmatch(r"(\d\d)([ab]\d\d)([A-Z])([a-z])", stem)
     if not found:
-        raise InputError(f"name {stem!r} is not EmoDB's speaker, text, emotion and version, as in 03a01Wa")
+        raise InputError(f"name {stem!r} is not EmoDB's speaker, text, emotion and version, such as 03a01Wa")
     letter = found[3]
     emotion = WORD_OF_LETTER.get(letter, letter)
     actor = int(found[1])

@@ -9,7 +9,7 @@ FORMATS = {
     "emodb": emodb.FORMAT,
     "table": table.FORMAT,
 }
-DEMO = {"name": "demo corpus (synthetic)", "licence": "trained on synthetic sounds alone; answers mean nothing"}
+DEMO = {"name": "demo corpus (synthetic)", "licence": "trained on synthetic sounds only; answers mean nothing"}
 
 
 def describe(folder: str, format_name: str) -> dict[str, str]:

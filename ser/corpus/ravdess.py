@@ -12,7 +12,7 @@ def parse_ravdess(path: str) -> Utterance:
     labels = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
     stem = PurePath(path).stem
     if not re.fullmatch(r"\d\d(-\d\d){6}", stem):
-        raise InputError(f"name {stem!r} is not RAVDESS's seven numbers, as in 03-01-06-01-02-01-12")
+        raise InputError(f"name {stem!r} is not RAVDESS's seven numbers, such as 03-01-06-01-02-01-12")
     _, _, emotion, intensity, statement, _, actor = map(int, stem.split("-"))
     if not 1 <= emotion <= len(labels):
         raise InputError(f"emotion number {emotion:02d} in {stem!r}: expected 01 to {len(labels):02d}")

@@ -12,7 +12,7 @@ def parse_tess(path: str) -> Utterance:
     parts = stem.split("_")
     speakers = {"OAF": 1, "OA": 1, "YAF": 2}  # one file of the corpus says OA
     if len(parts) != 3 or parts[0] not in speakers:
-        raise InputError(f"name {stem!r} is not TESS's SPEAKER_word_emotion, as in OAF_back_angry")
+        raise InputError(f"name {stem!r} is not TESS's SPEAKER_word_emotion, such as OAF_back_angry")
     name = ClipName(stem, speakers[parts[0]], parts[1], parts[2], "XX")
     return Utterance(name, "female")
 

@@ -39,7 +39,7 @@ REFERENCES = (
 MODEL_CARD = """
 <p><b>Made for</b> research on acted emotional speech, and for teaching. <b>Data:</b> CREMA-D is acted: actors of one
 country speak twelve sentences in six emotions, in a quiet room; its listeners agree with the intended emotion in
-fewer than half of the clips when they hear the voice alone.</p>
+fewer than half of the clips when they only hear the voice.</p>
 <p><b>Not for</b> decisions about people. An answer says which acted emotion a voice sounds like. It says nothing about
 what a person feels, and must not be used in hiring, policing, health, schools, insurance or anywhere a person could be
 harmed by it. Other languages, rooms, microphones, ages and spontaneous speech are outside what was tested.</p>
@@ -82,9 +82,7 @@ def scores_section(metrics: dict[str, dict]) -> str:
     lines = "; ".join(f"{escape(name)} {value}" for name, value in REFERENCES)
     terms = metrics["fusion"]["terms"]
     about = ", ".join(escape(f"{key}: {value}") for key, value in terms.items())
-    return (
-        f'<p>{about}.</p>{table(*scores_rows(metrics))}<p class="note">UAR of others, on other divisions: {lines}.</p>'
-    )
+    return f'<p>{about}.</p>{table(*scores_rows(metrics))}<p class="note">UAR of others, on other splits: {lines}.</p>'
 
 
 def curves_section(histories: dict[str, list[dict]]) -> str:

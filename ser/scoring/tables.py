@@ -53,5 +53,5 @@ def scores_rows(metrics: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
 def scores_page(metrics: dict[str, dict]) -> str:
     """The scores of one run at a glance, and the terms under which they hold."""
     terms = metrics["fusion"]["terms"]
-    about = f"{terms['corpus']}, division {terms['protocol']}, speakers: {terms['speakers']}"
+    about = f"{terms['corpus']}, split {terms['protocol']}, speakers: {terms['speakers']}"
     return f"{about}\n\n{markdown(*scores_rows(metrics))}\n"

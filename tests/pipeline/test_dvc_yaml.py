@@ -17,7 +17,7 @@ STAGES = GRAPH["stages"]
 SCORING = ["evaluate", "export", "conditions", "report"]
 TRAINING = ["train_cnn1d", "train_cnn2d", "predict", *SCORING]
 FROM_SIGNALS = ["augment", "features_1d", "spectrograms", *TRAINING]
-FROM_SPLIT = ["split", *TRAINING]  # another division recomputes no feature
+FROM_SPLIT = ["split", *TRAINING]  # another split recomputes no feature
 
 
 # Imported, and yet no dependency: none of it can change a byte of an output.
@@ -306,7 +306,7 @@ data = [content(dep) for dep in stage["deps"] if not dep.startswith(("ser/", "st
 everything = {key: value(key) for key in stage["params"]}
 for out in stage["outs"] + stage.get("metrics", []):
     out = out if isinstance(out, str) else next(iter(out))
-    # The index of clips says nothing of their division: it keeps its bytes.
+    # The index of clips says nothing of their split: it keeps its bytes.
     known = data if out in ("data/clips.parquet", "data/rejected.csv") else [data, everything]
     path = pathlib.Path(out)
     path = path if path.suffix else path / "file"

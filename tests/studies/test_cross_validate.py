@@ -158,7 +158,7 @@ def test_scores_at_a_glance_are_those_of_the_metrics(pooled):
         for name in ("cnn1d", "fusion")
     }
     lines = scores_page(rows).splitlines()
-    assert lines[0] == "data/demo (synthetic), division speaker, speakers: no information"
+    assert lines[0] == "data/demo (synthetic), split speaker, speakers: no information"
     assert len({len(line) for line in lines[2:]}) == 1  # columns stand below each other
     assert lines[4].split("|")[4].strip() == f"{found['cnn1d']['uar']:.3f}"
 
@@ -182,7 +182,7 @@ def test_pages_show_what_the_results_and_the_bundle_hold(monkeypatch, page):
 
 @pytest.mark.pipeline
 def test_a_study_is_trained_once_and_summarised(copied):
-    """The leaking study is the cheapest: it has one division, which any corpus can fill."""
+    """The leaking study is the cheapest: it has one split, which any corpus can fill."""
     command = (sys.executable, "-m", "studies.cross_validate", "--study", "clip")
     assert "3 runs trained, 0 taken" in copied.run(*command).stdout
     study = artifacts.read_json(copied.folder / "results" / "crema-d" / "clip.json")
