@@ -11,7 +11,7 @@ from ser.answers.importance import family_importance
 from ser.answers.occlusion import occlusion_map
 from ser.answers.recognizer import Recognizer
 from ser.audio.reading import read_audio
-from ser.corpus.formats import FORMATS
+from ser.corpus.formats import DEMO, FORMATS
 from ser.corpus.partitions import SUBSETS
 from ser.params import load
 from ser.scoring import charts
@@ -58,7 +58,8 @@ def report() -> str:
         for own in [predictions["subset"] == name]
     }
     content = {
-        "Scores": sections.scores_section(metrics),
+        "This run": sections.run_section(bundle.about),
+        "Scores": sections.scores_section(metrics, synthetic=bundle.about["corpus"]["name"] == DEMO["name"]),
         "Learning curves": sections.curves_section(
             {n: artifacts.read_csv(f"metrics/{n}_history.csv") for n in networks}
         ),

@@ -2,6 +2,7 @@
 
 import io as streams
 import re
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -27,13 +28,18 @@ def _figure(width: float = 6.4, height: float = 3.4) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure, said: str) -> str:
     """The figure without a background, its ink in the page's colour; equal figures give equal text."""
     target = streams.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ser"}):
         figure.savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = target.getvalue()[target.getvalue().index("<svg") :]
-    text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r'<svg role="img" \1', text, count=1)
+    text = re.sub(
+        r'<svg ([^>]*?)width="[^"]*" height="[^"]*"',
+        rf'<svg role="img" aria-label="{escape(said, quote=True)}" \1',
+        text,
+        count=1,
+    )
     return text.replace(INK, "currentColor")
 
 
@@ -44,18 +50,21 @@ def lines(
     y: str,
     diagonal: bool = False,
     limits: tuple[float, float] | None = None,
+    mark: float | None = None,
 ) -> str:
-    """Lines by name, each of x and y values."""
+    """Lines by name, each of x and y values; ``mark`` is a place on x to show."""
     figure, axes = _figure()
     if diagonal:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
     for name, (horizontal, vertical) in series.items():
         axes.plot(horizontal, vertical, label=name, linewidth=1.6)
+    if mark is not None:
+        axes.axvline(mark, color=INK, linewidth=0.8, linestyle=":")
     _label(axes, x=x, y=y)
     if limits:
         axes.set_ylim(*limits)
     axes.legend(frameon=False, labelcolor=INK)
-    return _svg(figure)
+    return _svg(figure, f"{y or 'value'} by {x}: {', '.join(series)}")
 
 
 def bars(values: dict[str, float], *, x: str) -> str:
@@ -65,7 +74,8 @@ def bars(values: dict[str, float], *, x: str) -> str:
     axes.invert_yaxis()
     axes.axvline(0, color=INK, linewidth=0.8)
     _label(axes, x=x, y="")
-    return _svg(figure)
+    said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+    return _svg(figure, f"{x}: {said}")
 
 
 def points_with_intervals(
@@ -97,7 +107,7 @@ def points_with_intervals(
     axes.invert_yaxis()
     _label(axes, x=x, y="")
     axes.legend(frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1, 1))
-    return _svg(figure)
+    return _svg(figure, f"{x} of {', '.join(series)}, with intervals, by: {', '.join(groups)}")
 
 
 def maps(pictures: dict[str, NDArray[np.float32]], *, seconds: float) -> str:
@@ -115,7 +125,7 @@ def maps(pictures: dict[str, NDArray[np.float32]], *, seconds: float) -> str:
         axes.tick_params(colors=INK, labelsize=7)
     figure.supxlabel("seconds", color=INK, fontsize=9)
     figure.supylabel("mel band", color=INK, fontsize=9)
-    return _svg(figure)
+    return _svg(figure, f"maps over seconds and mel bands: {', '.join(pictures)}")
 
 
 def _label(axes, *, x: str, y: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.audio.conditions import MICROPHONE
+from ser.corpus.formats import DEMO
 from ser.scoring import charts
 from ser.scoring.calibration import temper
 from ser.scoring.scores import actor_confusions, bootstrap, interval, recalls
@@ -21,7 +22,10 @@ body { margin: 0 auto; max-width: 62rem; padding: 1rem; color: var(--ink); backg
 h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--faint); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .5rem; overflow-wrap: normal; text-align: right; border-bottom: 1px solid var(--faint); }
+th { font-weight: 600; }
+tbody th { font-weight: 400; }
 th:first-child, td:first-child { text-align: left; }
+.caution { border: 2px solid currentColor; padding: .5rem 1rem; font-weight: 600; }
 .wide { overflow-x: auto; }
 .side { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 .side > * { flex: 1 1 24rem; min-width: 0; }
@@ -53,9 +57,13 @@ class Html(str):
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """An HTML table; a cell of ``Html`` is a whole ``td``, any other cell is text."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "".join(f"<tr>{_row_header(first)}{''.join(map(_cell, others))}</tr>" for first, *others in rows)
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _row_header(content: str) -> str:
+    return content if isinstance(content, Html) else f'<th scope="row">{escape(content)}</th>'
 
 
 def _cell(content: str) -> str:
@@ -77,40 +85,88 @@ def _anchor(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def scores_section(metrics: dict[str, dict]) -> str:
-    """Accuracy and UAR of every classifier on every subset, beside the listeners and published lines."""
-    lines = "; ".join(f"{escape(name)} {value}" for name, value in REFERENCES)
+def run_section(about: dict) -> str:
+    """What was run: the bundle, the corpus and its split, seeds and versions, and what a reader must not believe.
+
+    Parameters
+    ----------
+    about : the bundle's description
+    """
+    params, terms = about["params"], about["metrics"]["fusion"]["terms"]
+    seeds = {name: block["seed"] for name, block in params.items() if isinstance(block, dict) and "seed" in block}
+    rows = [
+        ["bundle", about["hash"][:16]],
+        [
+            "corpus",
+            f"{about['corpus']['name']}, {about['corpus']['clips']} clips of {about['corpus']['actors']} actors",
+        ],
+        ["split", terms["protocol"]],
+        ["emotions", ", ".join(about["emotions"])],
+        ["copies that train", ", ".join(params["training"]["copies"]) or "none"],
+        ["seeds", ", ".join(f"{name} {seed}" for name, seed in seeds.items())],
+        ["versions", ", ".join(f"{package} {number}" for package, number in about["versions"].items())],
+    ]
+    warning = (
+        '<p class="caution">Synthetic: the demo corpus shows that the pipeline works. Nothing on this page is about '
+        "people.</p>"
+        if about["corpus"]["name"] == DEMO["name"]
+        else ""
+    )
+    return warning + table(["of this run", ""], rows)
+
+
+def scores_section(metrics: dict[str, dict], *, synthetic: bool) -> str:
+    """Accuracy and UAR of every classifier on every subset; beside real speech, listeners and published lines."""
     terms = metrics["fusion"]["terms"]
     about = ", ".join(escape(f"{key}: {value}") for key, value in terms.items())
+    if synthetic:
+        invented = '<p class="note">The listeners of the demo corpus are invented.</p>'
+        return f"<p>{about}.</p>{table(*scores_rows(metrics))}{invented}"
+    lines = "; ".join(f"{escape(name)} {value}" for name, value in REFERENCES)
     return f'<p>{about}.</p>{table(*scores_rows(metrics))}<p class="note">UAR of others, on other splits: {lines}.</p>'
 
 
 def curves_section(histories: dict[str, list[dict]]) -> str:
-    """Accuracy while training (on augmented clips) and UAR on validation, by epoch."""
+    """Accuracy and loss by epoch on training clips, altered and mixed as they are, and on validation as recorded."""
     parts = []
     for name, rows in histories.items():
         epochs = [float(row["epoch"]) for row in rows]
-        series = {
-            "accuracy, augmented training clips": (epochs, [float(row["accuracy"]) for row in rows]),
-            "UAR, validation": (epochs, [float(row["validation_uar"]) for row in rows]),
-        }
-        parts.append(f"<div><h3>{title_of(name)}</h3>{charts.lines(series, x='epoch', y='', limits=(0, 1))}</div>")
+        best = max(rows, key=lambda row: float(row["validation_uar"]))
+
+        def curve(column: str, epochs=epochs, rows=rows) -> tuple[list[float], list[float]]:
+            return epochs, [float(row[column]) for row in rows]
+
+        accuracy = {"training, augmented": curve("accuracy"), "validation": curve("validation_accuracy")}
+        loss = {"training, augmented": curve("loss"), "validation": curve("validation_loss")}
+        kept = float(best["epoch"])
+        parts.append(
+            f"<div><h3>{title_of(name)}</h3>"
+            f"{charts.lines(accuracy, x='epoch', y='accuracy', limits=(0, 1), mark=kept)}"
+            f"{charts.lines(loss, x='epoch', y='loss', mark=kept)}"
+            f'<p class="note">Kept: epoch {best["epoch"]} (dotted), UAR on validation '
+            f"{float(best['validation_uar']):.3f}.</p></div>"
+        )
     return f'<div class="side">{"".join(parts)}</div>'
 
 
 def confusion_section(counts: dict[str, NDArray[np.int64]], emotions: Sequence[str]) -> str:
-    """Confusion matrices: rows are the intended emotion, shares of a row in per cent."""
+    """Confusion matrices: a row an intended emotion, with its clips by the answer, shaded by their share of the row."""
     parts = []
     for name, matrix in counts.items():
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        rows = [[emotion, *(_shaded(value) for value in own)] for emotion, own in zip(emotions, shares, strict=True)]
-        shown = table(["intended", *(emotion[:3] for emotion in emotions)], rows)
+        rows = [
+            [emotion, *(_shaded(count, share) for count, share in zip(own, part, strict=True))]
+            for emotion, own, part in zip(emotions, matrix, shares, strict=True)
+        ]
+        shown = table(["intended, down; answered, across", *emotions], rows)
         parts.append(f"<div><h3>{escape(title_of(name))}</h3>{shown}</div>")
     return f'<div class="side">{"".join(parts)}</div>'
 
 
-def _shaded(share: float) -> Html:
-    return Html(f'<td style="background: rgb(var(--accent) / {share:.2f})">{100 * share:.0f}</td>')
+def _shaded(count: int, share: float) -> Html:
+    return Html(
+        f'<td style="background: rgb(var(--accent) / {share:.2f})" title="{100 * share:.0f} % of the row">{count}</td>'
+    )
 
 
 def recall_section(
@@ -209,7 +265,9 @@ def wrong_section(rows: list[dict]) -> str:
     cells = []
     for row in rows:
         sound = base64.b64encode(row["flac"]).decode()
-        player = Html(f'<td><audio controls preload="none" src="data:audio/flac;base64,{sound}"></audio></td>')
+        name = escape(row["clip"], quote=True)
+        source = f'aria-label="{name}" src="data:audio/flac;base64,{sound}"'
+        player = Html(f'<td><audio controls preload="none" {source}></audio></td>')
         probability = f"{row['probability']:.2f}"
         cells.append([row["clip"], row["intended"], row["answered"], probability, row["heard"], player])
     return table(["clip", "intended", "answered", "probability", "what listeners heard", ""], cells)

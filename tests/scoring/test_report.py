@@ -86,6 +86,24 @@ def test_recall_without_listeners_is_drawn_without_them(rng):
         assert ("a listener" in chart) == votes.any()
 
 
+def test_every_table_and_chart_says_what_it_is():
+    shown = report.confusion_section({"cnn1d": np.eye(6, dtype=int)}, EMOTIONS)
+    assert shown.count('scope="col"') == 7
+    assert shown.count('scope="row"') == 6
+    assert ">1</td>" in shown
+    rows = [
+        {"epoch": str(epoch), "loss": "1", "accuracy": ".5", "validation_loss": "1"}
+        | {"validation_accuracy": ".4", "validation_uar": str(0.1 * epoch % 0.3)}
+        for epoch in range(1, 5)
+    ]
+    curves = report.curves_section({"cnn1d": rows})
+    assert "Kept: epoch 2 (dotted)" in curves
+    assert re.findall('aria-label="([^"]*)"', curves) == [
+        "accuracy by epoch: training, augmented, validation",
+        "loss by epoch: training, augmented, validation",
+    ]
+
+
 @pytest.mark.pipeline
 def test_the_page_holds_what_the_metrics_hold_and_asks_for_nothing(finished):
     page = (finished.folder / "metrics" / "report.html").read_text(encoding="utf-8")
@@ -100,7 +118,18 @@ def test_the_page_holds_what_the_metrics_hold_and_asks_for_nothing(finished):
     assert reader.audio == min(20, wrong)
     assert all(source.startswith(("data:", "#")) for source in reader.sources)
     assert not re.search(r"@import|url\(http", page)
-    for heading in ("Scores", "Learning curves", "Confusion", "Recall", "Groups", "Calibration", "Model card"):
+    assert "Synthetic: the demo corpus" in reader.text
+    assert "eGeMAPS" not in reader.text
+    for heading in (
+        "This run",
+        "Scores",
+        "Learning curves",
+        "Confusion",
+        "Recall",
+        "Groups",
+        "Calibration",
+        "Model card",
+    ):
         assert heading in reader.text
 
 
