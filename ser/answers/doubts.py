@@ -14,7 +14,7 @@ CLIPPED = "it is clipped: record it again, more softly or further away"
 NARROW = "nothing is heard above 4 kHz, as on a telephone line or at a low sample rate"
 
 DETECTOR_RATE_HZ = 16_000
-SPEECH_PROBABILITY, SPEECH_CHUNKS = 0.8, 5  # chunks of 32 ms; real clips have 20 and more
+SPEECH_PROBABILITY, SPEECH_CHUNKS = 0.7, 4  # chunks of 32 ms; real clips have 20 and more
 CLIPPED_SHARE = 0.01  # of the samples at the extreme; 0.001 at most in real clips
 NARROW_HZ, NARROW_DB = 4000.0, -60.0  # the power above, against the whole band's; -34 dB at least in real clips
 FRAME_SAMPLES, LOUD_DB = 512, 15.0

@@ -185,13 +185,15 @@ class Recognizer:
         shapes ``(clips, frames, features)`` and ``(clips, frames, mels)``
         """
         rate, signals = self.params.preprocess.sample_rate, _as_stored(signals)
-        frames, mels = (
-            _as_stored(
-                frame_features(signals, sample_rate=rate, settings=self.settings[name], families=self.families[name])
-            )
-            for name in ("features_1d", "spectrograms")
-        )
-        return frames, mels
+        own, other = self.settings["features_1d"], self.settings["spectrograms"]
+        frames = frame_features(signals, sample_rate=rate, settings=own, families=self.families["features_1d"])
+        known, step = {}, other.hop_length // own.hop_length
+        if step * own.hop_length == other.hop_length:  # pitch, the dearest, is the same in frames that both have
+            pitch = [self.names["features_1d"].index(name) for name in feature_names(own, ["pitch"])]
+            known["pitch"] = frames[:, ::step, pitch]
+        families = self.families["spectrograms"]
+        mels = frame_features(signals, sample_rate=rate, settings=other, families=families, known=known)
+        return _as_stored(frames), _as_stored(mels)
 
     def network_probabilities(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, NDArray]:
         """Probabilities ``(clips, emotions)`` of each network, from what ``features`` gives."""

@@ -3,9 +3,10 @@
 To add one: a function in ``ser.features.frame_features``, an entry here, and its name in ``train_cnn1d.families``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Annotated
 
 import numpy as np
@@ -134,6 +135,7 @@ def frame_features(
     sample_rate: int,
     settings: FrameFeatures,
     families: Sequence[str] = tuple(FAMILIES),
+    known: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> NDArray[np.float32]:
     """Families side by side in the order given, one row a frame.
 
@@ -144,13 +146,14 @@ def frame_features(
     ----------
     signals : shape ``(..., samples)``
     sample_rate : Hz
+    known : columns of families that need not be computed again
 
     Returns
     -------
     shape ``(..., frames, features)``; the columns are ``feature_names``
     """
     given = Signals(signals, sample_rate, settings)
-    parts = [FAMILIES[family].compute(given) for family in families]
+    parts = [known[family] if family in known else FAMILIES[family].compute(given) for family in families]
     axes = signals.ndim + 1
     return np.concatenate([part if part.ndim == axes else part[..., None] for part in parts], axis=-1)
 
