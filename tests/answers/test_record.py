@@ -39,7 +39,8 @@ def voice() -> np.ndarray:
 def test_what_the_microphone_hears_is_answered(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sounddevice", microphone(voice()))
     assert cli.main(["record", "--seconds", "2"]) == 0
-    assert any(emotion in capsys.readouterr().out for emotion in EMOTIONS)
+    shown = capsys.readouterr().out
+    assert any(emotion in shown for emotion in EMOTIONS)
 
 
 def test_silence_has_the_status_of_predict(monkeypatch, capsys):
