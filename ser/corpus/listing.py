@@ -70,7 +70,7 @@ def list_files(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"{folder}: no such folder. corpus.dir must hold AudioWAV/ with the clips; "
-            f"README.md, 'Real speech', says how to get CREMA-D."
+            f"docs/pipeline.md, 'Real speech', says how to get CREMA-D."
         ) from error
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror or error}). Check its permissions.") from error

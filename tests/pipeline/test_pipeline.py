@@ -63,6 +63,7 @@ def test_another_protocol_recomputes_no_feature_and_says_that_it_leaks(copied):
         "conditions",
         "evaluate",
         "export",
+        "predict",
         "report",
         "split",
         "train_cnn1d",
@@ -129,8 +130,9 @@ CHANGES = {
     "augment": {"augment.seed": 1},
     "features_1d": {"features_1d.fmin_hz": 40.0},
     "spectrograms": {"spectrograms.fmin_hz": 40.0},
-    "train_cnn1d": {"train_cnn1d.dropout": 0.3},
-    "train_cnn2d": {"train_cnn2d.dropout": 0.3},
+    "train_cnn1d": {"train_cnn1d.dropout": 0.4},
+    "train_cnn2d": {"train_cnn2d.dropout": 0.4},
+    "predict": {"train_cnn1d.patience_epochs": 39},
     "evaluate": {"evaluate.seed": 1},
     "export": {"evaluate.seed": 1},
     "conditions": {"conditions.seed": 1},
@@ -155,7 +157,7 @@ def test_a_killed_stage_is_not_taken_for_finished_and_a_second_run_completes(cop
     if stage in MIDDLE:
         wait_until(lambda: list(copied.folder.glob(MIDDLE[stage])))
     else:
-        time.sleep(0.7)
+        time.sleep(0.3)
     assert running.poll() is None
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
