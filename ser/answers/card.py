@@ -39,7 +39,7 @@ def card(about: dict) -> str:
     answered = calibration["test"]["answered"]
     lines += [
         "",
-        f"Calibrated  temperature {about['temperature']:.2f}, fitted on validation; calibration error on test "
+        f"Calibrated  temperature {about['temperature']:.2f}; calibration error on test "
         f"{calibration['test']['before']:.3f} before, {calibration['test']['after']:.3f} after",
         f"'not sure'  below {about['threshold']:.2f}: {answered['coverage']:.0%} of the test clips are answered"
         + (f", {answered['accuracy']:.0%} of them rightly" if answered["accuracy"] is not None else ""),
