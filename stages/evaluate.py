@@ -14,8 +14,9 @@ from ser.training.data import Clips
 from stages.shared.clips import read_clips
 from stages.shared.console import rate, run
 
-# What validation asks for (about 1) is right for voices from the corpus's own room. On RAVDESS, which the networks have
-# not heard, the calibration error is 0.18 at 1 and 0.10 at 1.3, and of answers above 0.65 there 56 % and 66 % are right.
+# What validation asks for (about 1) is right for voices from the corpus's own room. On RAVDESS, which the networks
+# have not heard, the calibration error is 0.18 at 1 and 0.10 at 1.3, and of answers above 0.65 there 56 % and 66 % are
+# right.
 LEAST_TEMPERATURE = 1.3
 
 
@@ -71,7 +72,7 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
 
 
 def calibrate(given: np.ndarray, actual: np.ndarray, subsets: np.ndarray, *, threshold: float) -> dict:
-    """The temperature that validation asks for, or the least, and what it and the threshold do on validation and test."""
+    """The temperature that validation asks for, or the least, and what it and the threshold do."""
     fitted = fit_temperature(given[subsets == "validation"], actual[subsets == "validation"])
     temperature = max(LEAST_TEMPERATURE, fitted)
     found: dict = {"temperature": temperature, "threshold": threshold}

@@ -230,7 +230,7 @@ def calibration_section(
     share = "" if answered["accuracy"] is None else f", {answered['accuracy']:.0%} of them rightly"
     curve = {"test": ([row["coverage"] for row in coverage], [row["accuracy"] for row in coverage])}
     return (
-        f"<p>Temperature {calibration['temperature']:.2f}, fitted on validation. Calibration error on test "
+        f"<p>Temperature {calibration['temperature']:.2f}. Calibration error on test "
         f"{test['before']:.3f} before, {test['after']:.3f} after. 'Not sure' below {calibration['threshold']:.2f}: "
         f"{answered['coverage']:.0%} of the test clips are answered{share}.</p>"
         f'<div class="side"><div><h3>Reliability</h3>'
