@@ -57,6 +57,12 @@ def frame_features(signal, rate, settings, tracker):
     return np.vstack([mel, energy, entropy, crossings, rms, mfcc, pitch]).T
 
 
+def with_tracks(signal, rate, settings, tracker):
+    rows = frame_features(signal, rate, settings, tracker)
+    first = settings["n_mels"] + 3  # RMS and MFCC are no tracks
+    return np.delete(rows, slice(first, first + 1 + settings["n_mfcc"]), axis=1)
+
+
 def pyin(signal, **settings):
     hertz, _, voiced = librosa.pyin(signal, **settings)
     return np.nan_to_num(hertz), voiced
@@ -91,7 +97,7 @@ def main(corpus, out, tracker="yin"):
         augmented += [noisy, shifted, pitched]
     for signal in signals + augmented:
         features.append(frame_features(signal, rate, params["features_1d"], tracker))
-        spectrograms.append(log_mel(signal, rate, params["spectrograms"]).T)
+        spectrograms.append(with_tracks(signal, rate, params["features_1d"] | params["spectrograms"], tracker))
     Path(out).mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_parquet(Path(out, "clips.parquet"))
     np.save(Path(out, "signals.npy"), np.array(signals, np.float16))

@@ -47,7 +47,10 @@ def test_the_naive_script_computes_what_the_stages_compute(finished, tmp_path, m
         assert np.abs(own - other).mean() < 0.02
 
     np.testing.assert_allclose(*both("signals.npy"), atol=1e-4)
-    agree_in_db(*both("spectrograms.npy"))
+    own, other = both("spectrograms.npy")
+    assert own.shape == other.shape
+    mels = get_param(finished.folder, "spectrograms.n_mels")
+    agree_in_db(own[..., :mels], other[..., :mels])
     own, other = both("features_1d.npy")
     mels = get_param(finished.folder, "features_1d.n_mels")
     agree_in_db(own[..., :mels], other[..., :mels])
