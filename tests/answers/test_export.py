@@ -235,7 +235,7 @@ def test_networks_that_are_none_or_exchanged_are_refused(finished):
         Recognizer(Bundle(bundle.about, {n: replace(own, model=b"junk") for n, own in bundle.networks.items()}))
     first, second = bundle.networks.values()
     exchanged = {"cnn1d": replace(first, model=second.model), "cnn2d": replace(second, model=first.model)}
-    with pytest.raises(InputError, match="features a frame|do not work together"):
+    with pytest.raises(InputError, match=r"features a frame|do not work together"):
         Recognizer(Bundle(bundle.about, exchanged))
 
 
