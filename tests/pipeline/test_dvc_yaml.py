@@ -254,8 +254,8 @@ RERUNS = {
     **{
         f"train_cnn2d.{key}": (value, ["train_cnn2d", "predict", *SCORING])
         for key, value in {
-            "width": 16,
-            "stages": 3,
+            "width": 24,
+            "stages": 2,
             "time_width": 64,
             "time_blocks": 1,
             "spatial_dropout": 0.2,
