@@ -118,7 +118,7 @@ def test_a_clone_without_the_audio_goes_on_from_the_remote(finished: Project, s3
     first.commit("a remote")
     # All but the recordings, which the second clone never sees.
     first.run("dvc", "push", "split", "preprocess", "augment", "features_1d", "spectrograms", "evaluate", "export")
-    first.run("dvc", "push", "train_cnn1d", "train_cnn2d", "report")
+    first.run("dvc", "push", "train_cnn1d", "train_cnn2d", "predict", "report")
 
     second = Project.__new__(Project)
     second.folder = tmp_path / "second"
@@ -130,6 +130,11 @@ def test_a_clone_without_the_audio_goes_on_from_the_remote(finished: Project, s3
     assert artifacts.hash_file(second.folder / name) == artifacts.hash_file(first.folder / name)
 
     set_params(second.folder, {"train_cnn1d.dropout": 0.1})
-    assert second.repro("--pull", "--allow-missing", "export") == ["train_cnn1d", "evaluate", "export"]
+    assert second.repro("--pull", "--allow-missing", "export") == [
+        "train_cnn1d",
+        "predict",
+        "evaluate",
+        "export",
+    ]
     assert not (second.folder / "data" / "demo").exists()
     assert "AudioWAV" not in os.listdir(second.folder / "data")
