@@ -336,18 +336,20 @@ def _samples_of(recording, sample_rate: float | None) -> tuple[NDArray[np.float3
     """Samples ``(samples, channels)`` and sample rate of a path or an array."""
     if not isinstance(recording, str | Path):
         return as_samples(recording), _checked_rate(sample_rate)
-    if sample_rate is not None:
-        raise InputError(f"{recording}: a file says its own sample rate; give none.")
-    return read_audio(recording)
+    return read_audio(_without_rate(recording, sample_rate))
 
 
 def _ask(recognizer: Recognizer, recording, sample_rate: float | None) -> Recognition:
     """The recognition of a path or an array."""
     if not isinstance(recording, str | Path):
         return recognizer.recognize(as_samples(recording), _checked_rate(sample_rate))
+    return recognize_source(recognizer, _without_rate(recording, sample_rate))
+
+
+def _without_rate(path: str | Path, sample_rate: float | None) -> str | Path:
     if sample_rate is not None:
-        raise InputError(f"{recording}: a file says its own sample rate; give none.")
-    return recognize_source(recognizer, recording)
+        raise InputError(f"{path}: a file says its own sample rate; give none.")
+    return path
 
 
 def _checked_rate(sample_rate: float | None) -> int:

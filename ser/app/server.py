@@ -232,10 +232,10 @@ async def _recordings(request: Request):
             if len(profiles) > 1:
                 raise HTTPException(415, "a form with several profiles; send one")
             profile = None
-            for sent_profile in profiles:
-                if not isinstance(sent_profile, UploadFile):
+            if profiles:
+                if not isinstance(profiles[0], UploadFile):
                     raise HTTPException(415, "a profile that is no file; send it as profile=@me.profile")
-                profile = await sent_profile.read(LARGEST_PROFILE + 1)
+                profile = await profiles[0].read(LARGEST_PROFILE + 1)
             if not given:
                 raise HTTPException(415, "a form without a file; send it as file=@recording.wav")
             yield [(upload.filename or "recording", upload.file) for upload in given], profile
