@@ -33,6 +33,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small project whose pipeline has run once. Tests leave it as they found it, or copy it."""
     project = Project(tmp_path_factory.mktemp("finished") / "project", SMALL)
     project.ran = project.repro()
+    project.first_printed = project.printed  # a later repro prints something else
     project.commit("first run")
     return project
 

@@ -63,7 +63,7 @@ def test_the_naive_script_computes_what_the_stages_compute(finished, tmp_path, m
 
 @pytest.mark.pipeline
 def test_what_a_training_prints_is_read(finished):
-    sizes, epochs = ([*pattern.finditer(finished.printed)] for pattern in (pipeline.SIZE, pipeline.LINE))
+    sizes, epochs = ([*pattern.finditer(finished.first_printed)] for pattern in (pipeline.SIZE, pipeline.LINE))
     assert len(sizes) == 2  # networks
     assert all(float(size["millions"]) > 0 and int(size["clips"]) > int(size["validation"]) > 0 for size in sizes)
     assert len(epochs) == sum(get_param(finished.folder, f"train_{network}.epochs") for network in ("cnn1d", "cnn2d"))
