@@ -15,7 +15,7 @@ from ser.answers.files import find_recordings, listen_source, recognize_files, r
 from ser.answers.formats import as_record
 from ser.answers.opening import open_bundle
 from ser.answers.profile import Profile, read_profile
-from ser.answers.recognizer import MOST_CLIPS, Recognition, Recognizer
+from ser.answers.recognizer import Heard, Recognition, Recognizer
 from ser.audio.preprocessing import preprocess
 from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, read_audio
 from ser.errors import InputError
@@ -145,7 +145,7 @@ class Model:
             return [self._answer(_ask(recognizer, one, sample_rate)) for one in recording]
         return self._answer(_ask(recognizer, recording, sample_rate))
 
-    def calibrate(self, recordings: Sequence, sample_rate: float | None = None) -> Profile:
+    def calibrate(self, recordings: Sequence, sample_rate: float | None = None, *, neutral: bool = False) -> Profile:
         """Learn a voice and a microphone from some recordings, which nobody needs to label.
 
         Parameters
@@ -153,6 +153,8 @@ class Model:
         recordings : paths, folders or arrays, as ``predict`` takes them, all of one voice on one microphone; 4 to 20
             sentences are good
         sample_rate : Hz, of arrays
+        neutral : whether all are of the ordinary voice, such as sentences read aloud: what is said in another mood
+            is then heard as a departure from it
 
         Returns
         -------
@@ -172,7 +174,7 @@ class Model:
         """
         if isinstance(recordings, str | Path):
             recordings = [recordings]
-        heard: list[tuple[NDArray, NDArray]] = []
+        heard: list[Heard] = []
         for one in recordings:
             if isinstance(one, str | Path):
                 heard += [listen_source(self._recognizer, path) for path in find_recordings([str(one)])]
@@ -180,8 +182,7 @@ class Model:
                 heard.append(self._recognizer.listen([as_samples(one)], _checked_rate(sample_rate)))
         if not heard:
             raise InputError("No recordings to calibrate with: give some of one voice on one microphone.")
-        clips = (np.concatenate(arrays)[:MOST_CLIPS] for arrays in zip(*heard, strict=True))
-        return self._recognizer.profile_of(*clips)
+        return self._recognizer.profile_of(heard, neutral=neutral)
 
     def _with(self, profile: "Profile | str | Path | None") -> Recognizer:
         if isinstance(profile, str | Path):

@@ -7,17 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ser import artifacts
 from ser.answers.bundle_schema import Params
 from ser.answers.files import Outcome, calibrate_files, recognize_files
 from ser.answers.formats import as_csv_row, csv_columns
 from ser.answers.recognizer import Recognizer
-from ser.audio.reading import AUDIO_SUFFIXES
 from ser.corpus.clips import SYNONYMS
 from ser.corpus.formats import FORMATS, describe
-from ser.corpus.listing import Listing, read_names
+from ser.corpus.listing import Listing, list_clips
 from ser.corpus.partitions import PUBLISHED_PROTOCOLS, published_partition
-from ser.corpus.table import TABLE, table_parser, table_path
+from ser.emotions import NEUTRAL
 from ser.errors import InputError
 from ser.scoring.scores import accuracy, confusion, rounded, score, unweighted_average_recall
 
@@ -51,22 +49,11 @@ def list_corpus(folder: str, format_name: str, words: Mapping[str, str]) -> List
     InputError : no clip to score
     """
     layout, root = FORMATS[format_name], Path(folder)
-    if not root.is_dir():
-        raise InputError(f"{folder}: no such folder.")
-    if layout.parse is None:
-        if not (root / TABLE).exists():
-            raise InputError(f"{root / TABLE}: no such file. docs/corpora.md says what it must hold.")
-        rows = artifacts.read_csv(root / TABLE)
-        parse, audio, names = table_parser(rows), root, [table_path(row) for row in rows]
-    else:
-        parse, audio = layout.parse, root / layout.audio_folder
-        names = [path.relative_to(audio).as_posix() for path in artifacts.find_files(audio, AUDIO_SUFFIXES)]
-    found = read_names(names, parse, words)
+    found, audio = list_clips(root, layout, words), root / layout.audio_folder
     listing = Listing(*({str(audio / name): said for name, said in part.items()} for part in vars(found).values()))
     if not listing.utterances:
-        first = next(iter(listing.misnamed.values()), "no recording was found")
-        above = f" Give the folder that holds {layout.audio_folder}." if root.name == layout.audio_folder else ""
-        raise InputError(f"{audio}: holds no clip to score as {format_name}; {first}.{above}")
+        first = next(iter(listing.misnamed.values()), "all carry other emotions")
+        raise InputError(f"{audio}: holds no clip to score as {format_name}; {first}.")
     return listing
 
 
@@ -98,8 +85,8 @@ def outcomes_with_profiles(
     ----------
     clips : of each speaker, drawn at random, make the profile and are then not answered; with ``None`` the profile
         is of all clips of the speaker, and all are answered
-    emotion : what the clips of the profile are to be, such as ``"neutral"`` for somebody's ordinary voice; any, if
-        ``None``; a speaker without such a clip is left out
+    emotion : what the clips of the profile are to be, such as ``"neutral"`` for somebody's ordinary voice, which the
+        networks are then told; any, if ``None``; a speaker without such a clip is left out
     """
     by_speaker: dict[int, list[str]] = {}
     for path, utterance in listing.utterances.items():
@@ -111,7 +98,7 @@ def outcomes_with_profiles(
         if not given or not asked:  # nothing to know the speaker by, or nothing left to ask
             continue
         try:
-            profile, _ = calibrate_files(recognizer, given)
+            profile, _ = calibrate_files(recognizer, given, neutral=emotion == NEUTRAL)
         except InputError as error:
             yield from (Outcome(path, kind="no profile", message=str(error)) for path in asked)
             continue

@@ -9,17 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ser import artifacts
 from ser.answers.profile import Profile
-from ser.answers.recognizer import MOST_CLIPS, Recognition, Recognizer
+from ser.answers.recognizer import MOST_CLIPS, Heard, Recognition, Recognizer
 from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
 from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
-Heard = tuple[NDArray[np.float32], NDArray[np.float32]]  # frame features and spectrograms of a recording's windows
 # What the command ends with when a file has no answer.
 STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
 
@@ -57,7 +53,9 @@ def heard_or_outcome(name: str, listen: Callable[[], Heard]) -> Heard | Outcome:
     return heard[0] if heard else failed
 
 
-def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tuple[Profile | None, list[Outcome]]:
+def profile_from(
+    recognizer: Recognizer, found: Iterable[Heard | Outcome], *, neutral: bool = False
+) -> tuple[Profile | None, list[Outcome]]:
     """A profile from what was heard of one voice on one microphone, and the outcomes of what could not be used.
 
     ``None`` where nothing could be used. What comes after ``MOST_CLIPS`` clips is not asked for.
@@ -73,12 +71,17 @@ def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tu
             break
     if not clips:
         return None, failures
-    frames, mels = (np.concatenate(arrays)[:MOST_CLIPS] for arrays in zip(*clips, strict=True))
-    return recognizer.profile_of(frames, mels), failures
+    return recognizer.profile_of(clips, neutral=neutral), failures
 
 
-def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, list[Outcome]]:
+def calibrate_files(
+    recognizer: Recognizer, paths: list[str], *, neutral: bool = False
+) -> tuple[Profile, list[Outcome]]:
     """A profile from files, and the outcomes of those that could not be used.
+
+    Parameters
+    ----------
+    neutral : whether all are known to be of the ordinary voice
 
     Raises
     ------
@@ -92,7 +95,7 @@ def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, 
                 own = paths[start : start + threads]
                 yield from pool.map(lambda path: heard_or_outcome(path, partial(listen_source, recognizer, path)), own)
 
-    profile, failures = profile_from(recognizer, heard())
+    profile, failures = profile_from(recognizer, heard(), neutral=neutral)
     if profile is None:
         first = f" {failures[0].file}: {failures[0].message}." if failures else ""
         raise InputError(f"None of {len(failures)} recordings can be calibrated with.{first}")

@@ -1,6 +1,6 @@
 """From a recording to its emotion: the pipeline's own preprocessing and features, then ONNX Runtime."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,6 +33,8 @@ SEARCHED_WINDOWS = 8  # for speech, the first that are voiced
 MOST_CLIPS = 400  # of a profile: more would say nothing new
 BATCH = 64  # clips that a network sees at once
 MOST_SAMPLES = 2**22  # held for them: 16 MB, whatever the sample rate
+
+Heard = tuple[NDArray[np.float32], NDArray[np.float32]]  # frame features and spectrograms of a recording's windows
 
 
 @dataclass(frozen=True)
@@ -120,20 +122,17 @@ class Recognizer:
             "features_1d": self.params.features_1d,
             "spectrograms": spectrograms.at_its_frames(self.params.features_1d),
         }
-        self.families = {"features_1d": self._families(bundle.name), "spectrograms": spectrograms.families}
+        self.families = {"features_1d": self._families(), "spectrograms": spectrograms.families}
         self.names = {name: feature_names(self.settings[name], own) for name, own in self.families.items()}
         self.profile: Profile | None = None
         self.columns = {name: self._columns(name, bundle) for name in self.networks}
         self._try_out(bundle.name)
 
-    def _families(self, name: str) -> list[str]:
+    def _families(self) -> list[str]:
         """The families of frame features that some network reads, and the pitch, by which speech is found."""
         read = {column for own in self.networks.values() if own.features == "features_1d" for column in own.columns}
-        family_of = {row["name"]: row["family"] for row in column_table(self.settings["features_1d"])}
-        unknown = sorted(read - set(family_of))
-        if unknown:
-            raise InputError(f"{name}: its networks read the columns {', '.join(unknown[:3])}, which are none.")
-        wanted = {family_of[column] for column in read} | {"pitch"}
+        table = column_table(self.settings["features_1d"])
+        wanted = {row["family"] for row in table if row["name"] in read} | {"pitch"}
         return [family for family in FAMILIES if family in wanted]
 
     def _columns(self, name: str, bundle: Bundle) -> list[int]:
@@ -232,9 +231,7 @@ class Recognizer:
         other.profile = profile
         return other
 
-    def listen(
-        self, blocks: Iterable[NDArray[np.float32]], sample_rate: int, *, most: int = MOST_CLIPS
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def listen(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int, *, most: int = MOST_CLIPS) -> Heard:
         """Frame features and spectrograms of a recording's windows in which somebody speaks, for ``profile_of``.
 
         Parameters
@@ -247,7 +244,7 @@ class Recognizer:
         NoAnswer : too short, silent, or without speech
         """
         reasons: list[str] = []
-        heard: list[tuple[NDArray, NDArray]] = []
+        heard: list[Heard] = []
         for batch in self._batches(_Counted(blocks), sample_rate):
             why, frames, mels, _ = self._hear(batch, sample_rate)
             reasons += why
@@ -259,13 +256,15 @@ class Recognizer:
         frames, mels = (np.concatenate(arrays)[:most] for arrays in zip(*heard, strict=True))
         return frames, mels
 
-    def profile_of(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> Profile:
+    def profile_of(self, heard: Sequence[Heard], *, neutral: bool = False) -> Profile:
         """What recordings of one voice and microphone have in common; nobody needs to say what is in them.
 
         Parameters
         ----------
-        frames, mels : of all clips at once, as ``features`` and ``listen`` give them
+        heard : of each recording, as ``features`` and ``listen`` give it; clips beyond ``MOST_CLIPS`` are left out
+        neutral : whether all are known to be of the ordinary voice
         """
+        frames, mels = (np.concatenate(arrays)[:MOST_CLIPS] for arrays in zip(*heard, strict=True))
         arrays = {"features_1d": frames, "spectrograms": mels}
         sums = {
             name: clip_sums(
@@ -276,6 +275,8 @@ class Recognizer:
             ).sum(axis=0)
             for name, own in self.networks.items()
         }
+        for own in sums.values():
+            own[-1] = len(frames) if neutral else 0
         return Profile(self.about["hash"], len(frames), sums)
 
     def _answer(self, name: str, given: NDArray, sums: NDArray) -> tuple[NDArray, NDArray]:

@@ -180,13 +180,15 @@ def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None
         return Response(picture[0], media_type="image/png") if outcome.recognition else _refuse(outcome)
 
     @server.post("/calibrate", response_model=Calibration, openapi_extra=RECORDING)
-    async def calibrate(request: Request):
+    async def calibrate(request: Request, neutral: bool = False):
         """A profile from recordings of one voice on one microphone, to send beside others to ``/predict``.
 
-        Nothing is kept here. What cannot be used is listed in ``left_out``.
+        ``neutral`` says that all are of the ordinary voice, such as sentences read aloud. Nothing is kept here. What
+        cannot be used is listed in ``left_out``.
         """
         async with _recordings(request) as (recordings, _):
-            profile, failures = await ask.run(lambda: profile_from(recognizer, ask.listen_to_all(recordings)))
+            heard = partial(ask.listen_to_all, recordings)
+            profile, failures = await ask.run(lambda: profile_from(recognizer, heard(), neutral=neutral))
         if profile is None:
             return _refuse(failures[0])
         left_out = [record(failure) for failure in failures]

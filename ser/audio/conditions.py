@@ -18,6 +18,8 @@ from ser.audio.devices import (
     babble,
     clip,
     coloured_noise,
+    mp3,
+    resampled,
     respond,
     reverberate,
     rms,
@@ -27,7 +29,6 @@ from ser.audio.devices import (
 Signal = NDArray[np.float32]
 MICROPHONE = "microphone"
 SER_TESTS = "ser-tests"
-HIGHEST_MP3_HZ = 48_000
 
 
 @dataclass(frozen=True)
@@ -123,23 +124,16 @@ def _tilt(decibel: float) -> Callable:
     )
 
 
-def _file(name: str, subtype: str, rate: int | None = None, **options) -> Callable:
-    """Written to a file and read again."""
+def _file(name: str, subtype: str, sample_rate: int) -> Callable:
+    """Written to a file at a sample rate in Hz, and read again."""
 
     def change(given: Recording) -> tuple[Signal, int]:
-        written, sample_rate = io.BytesIO(), rate or min(given.sample_rate, HIGHEST_MP3_HZ)
-        samples = _resampled(given.signal, given.sample_rate, sample_rate)
-        soundfile.write(written, np.clip(samples, -1, 1), sample_rate, format=name, subtype=subtype, **options)
+        written, samples = io.BytesIO(), resampled(given.signal, given.sample_rate, sample_rate)
+        soundfile.write(written, np.clip(samples, -1, 1), sample_rate, format=name, subtype=subtype)
         written.seek(0)
         return soundfile.read(written, dtype="float32")
 
     return change
-
-
-def _resampled(signal: Signal, source_rate: int, sample_rate: int) -> Signal:
-    import soxr
-
-    return signal if source_rate == sample_rate else soxr.resample(signal, source_rate, sample_rate, quality="HQ")
 
 
 def _silence(before_seconds: float, after_seconds: float) -> Callable:
@@ -218,7 +212,7 @@ CONDITIONS = [
     Condition(
         "MP3, lowest rate",
         "line",
-        _file("MP3", "MPEG_LAYER_III", bitrate_mode="CONSTANT", compression_level=0.99),
+        _same_rate(lambda given: mp3(given.signal, sample_rate=given.sample_rate, compression=0.99)),
         -0.05,
     ),
     Condition("Opus", "line", _file("OGG", "OPUS", 48000)),
@@ -257,7 +251,7 @@ def microphone_conditions(responses: Iterator[tuple[str, Signal, int]]) -> list[
 
     def through(response: Signal, rate: int) -> Callable:
         def change(given: Recording) -> Signal:
-            own = _resampled(response, rate, given.sample_rate)
+            own = resampled(response, rate, given.sample_rate)
             return scipy.signal.fftconvolve(given.signal, own)[: len(given.signal)]
 
         return _restored(change)

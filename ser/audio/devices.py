@@ -3,12 +3,15 @@
 A device is drawn once for each actor and copy, as a person's recordings come from one microphone in one room.
 """
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
 import scipy.signal
+import soundfile
+import soxr
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
@@ -24,6 +27,7 @@ LATE_SECONDS = 0.3  # of the reverberation behind the end of a recording
 LEVEL_FRAME = 512  # samples
 OTHER_NOISE_DB = 10.0
 TELEPHONE_HZ = (300.0, 3400.0)
+MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 MU = 255.0
 
 
@@ -38,6 +42,7 @@ class DeviceShares(Block):
     band_limit: Fraction
     telephone: Fraction
     clipping: Fraction
+    codec: Fraction
 
     @model_validator(mode="after")
     def _rising(self):
@@ -64,6 +69,7 @@ class Device:
     lowpass_hz : limit of the band
     telephone : band of 300 to 3,400 Hz and mu-law
     clipped : share of the samples that are clipped
+    compression : of an MP3, from 0, which hardly changes a voice, to 1, its lowest rate
     seed : of what else is random about the device
     """
 
@@ -78,6 +84,7 @@ class Device:
     lowpass_hz: float | None
     telephone: bool
     clipped: float | None
+    compression: float | None
     seed: int
 
 
@@ -107,6 +114,7 @@ def draw_device(settings: DeviceShares, rng: np.random.Generator) -> Device:
         lowpass_hz=uniform(2800, 7500) if limited and not telephone else None,
         telephone=telephone,
         clipped=uniform(0.0005, 0.01) if happens(settings.clipping) else None,
+        compression=uniform(0.6, 0.99) if happens(settings.codec) else None,
         seed=int(rng.integers(2**31)),
     )
 
@@ -159,7 +167,11 @@ def through_device(
     elif device.lowpass_hz is not None and device.lowpass_hz < sample_rate / 2:
         low = scipy.signal.butter(4, device.lowpass_hz, "low", fs=sample_rate, output="sos")
         signal = scipy.signal.sosfilt(low, signal).astype(np.float32)
-    return signal if device.clipped is None else clip(signal, share=device.clipped)
+    if device.clipped is not None:
+        signal = clip(signal, share=device.clipped)
+    return (
+        signal if device.compression is None else mp3(signal, sample_rate=sample_rate, compression=device.compression)
+    )
 
 
 def respond(
@@ -219,6 +231,28 @@ def telephone(signal: Signal, *, sample_rate: int) -> Signal:
     peak = np.abs(heard).max(initial=0) + 1e-9
     coded = np.round(127 * np.sign(heard) * np.log1p(MU * np.abs(heard) / peak) / np.log1p(MU)) / 127
     return (peak * np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(MU)) / MU).astype(np.float32)
+
+
+def mp3(signal: Signal, *, sample_rate: int, compression: float) -> Signal:
+    """Coded as MP3 at a constant rate and decoded; some ten milliseconds longer at the lowest rates, as such files are.
+
+    Parameters
+    ----------
+    compression : 0 for the highest bit rate, 1 for the lowest
+    """
+    written, peak = io.BytesIO(), max(float(np.abs(signal).max(initial=0)), 1e-9)
+    rate = min((rate for rate in MP3_RATES_HZ if rate >= sample_rate), default=MP3_RATES_HZ[-1])
+    coded = resampled(signal / peak, sample_rate, rate)
+    how = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": compression}
+    soundfile.write(written, np.clip(coded, -1, 1), rate, **how)
+    written.seek(0)
+    heard = resampled(soundfile.read(written, dtype="float32")[0], rate, sample_rate)
+    return (peak * heard).astype(np.float32)
+
+
+def resampled(signal: Signal, source_rate: int, sample_rate: int) -> Signal:
+    """The same sound at another sample rate."""
+    return signal if source_rate == sample_rate else soxr.resample(signal, source_rate, sample_rate, quality="HQ")
 
 
 def clip(signal: Signal, *, share: float) -> Signal:

@@ -40,6 +40,8 @@ def list_clips(folder: Path, layout: Format, words: Mapping[str, str]) -> Listin
     """
     audio = folder / layout.audio_folder
     if layout.parse is None:
+        if not (folder / TABLE).is_file():
+            raise InputError(f"{folder / TABLE}: no such file. docs/corpora.md says what it must hold.")
         rows = artifacts.read_csv(folder / TABLE)
         return read_names(sorted(table_path(row) for row in rows), table_parser(rows), words)
     return read_names(list_files(audio) if layout.audio_folder else list_tree(audio), layout.parse, words)
@@ -69,7 +71,7 @@ def list_files(folder: Path) -> list[str]:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
-            f"{folder}: no such folder. corpus.dir must hold AudioWAV/ with the clips; "
+            f"{folder}: no such folder. The corpus must be the folder that holds {folder.name}/ with the clips; "
             f"docs/pipeline.md, 'Real speech', says how to get CREMA-D."
         ) from error
     except OSError as error:
@@ -84,7 +86,7 @@ def list_tree(folder: Path) -> list[str]:
     names = [path.relative_to(folder).as_posix() for path in artifacts.find_files(folder, AUDIO_SUFFIXES)]
     if not names:
         raise InputError(
-            f"{folder}: no such folder, or no recording below it. corpus.dir must hold the corpus that "
-            f"corpus.format names; docs/corpora.md says how each lies on the disk."
+            f"{folder}: no such folder, or no recording below it; docs/corpora.md says how each corpus lies on "
+            f"the disk."
         )
     return names

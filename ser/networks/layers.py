@@ -7,6 +7,7 @@ from ser.features.relative import CEILING, FLOOR, LOUD_DB, VOICED_HARMONICITY, S
 
 DECIBEL = 10.0 / 2.302585092994046  # of a natural logarithm of power
 USUAL_LEVEL_DB, USUAL_LEVEL_SPREAD_DB = 85.0, 10.0  # of a clip's loudest frames, above ``mel.FLOOR_POWER``
+COMPRESSION = 0.5  # exponent of a band's power in the loudness of a frame
 SMOOTHED_FRAMES = 5  # over which the loudest level is averaged, so that a click is not the clip's level
 
 
@@ -16,7 +17,9 @@ class FrameSums(layers.Layer):
 
     A frame is padding when it is 0 in every feature, as the features of digital silence are; it is loud when
     it lies within ``LOUD_DB`` of the clip's loudest. What lies between is the room's noise, whose distance
-    from the voice says how loudly somebody spoke only as long as the microphone stays the same.
+    from the voice says how loudly somebody spoke only as long as the microphone stays the same. Bands add up
+    compressed, as in hearing (Stevens 1957), so that a microphone that lifts some of them makes no other frame
+    the loudest.
 
     Input: ``(batch, frames, features)``. Output: sums ``(batch, 3, features)`` of count, value and square;
     whether loud ``(batch, frames, 1)``; level of the loudest frames ``(batch, 1, 1)``, dB
@@ -41,10 +44,11 @@ class FrameSums(layers.Layer):
         return ops.stack([ops.sum(part, axis=1) for part in parts], axis=1), loud, top
 
     def _level(self, features):
-        """Level of each frame ``(batch, frames, 1)``: the sum of the powers of all columns that are levels."""
+        """Level of each frame ``(batch, frames, 1)``, dB: of all columns that are levels, with compressed powers."""
         is_level = ops.convert_to_tensor(self.scales.is_level, "float32")
-        power = is_level * ops.exp(features * is_level * (1 / DECIBEL))
-        return DECIBEL * ops.log(ops.maximum(ops.sum(power, axis=-1, keepdims=True), 1.0))
+        power = is_level * ops.exp(features * is_level * (COMPRESSION / DECIBEL))
+        mean = ops.sum(power, axis=-1, keepdims=True) * (1 / max(1, sum(self.scales.is_level)))
+        return (DECIBEL / COMPRESSION) * ops.log(ops.maximum(mean, 1.0))
 
     def get_config(self):
         return {**super().get_config(), "scales": vars(self.scales)}

@@ -26,14 +26,10 @@ def to_onnx(model: keras.Model, *, features: str, columns: list[str]) -> bytes:
         with warnings.catch_warnings():  # tf2onnx asks NumPy for names that it no longer has
             warnings.simplefilter("ignore", FutureWarning)
             model.export(os.fspath(path), format="onnx", verbose=False)
-        return described(renamed(path.read_bytes()), {"features": features, "columns": json.dumps(columns)})
-
-
-def described(network: bytes, says: dict[str, str]) -> bytes:
-    """The same network with texts by which ``description_of`` knows it."""
-    model = onnx.load_from_string(network)
-    onnx.helper.set_model_props(model, says)
-    return model.SerializeToString(deterministic=True)
+        network = onnx.load(path)
+    rename(network)
+    onnx.helper.set_model_props(network, {"features": features, "columns": json.dumps(columns)})
+    return network.SerializeToString(deterministic=True)
 
 
 def in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
@@ -51,13 +47,12 @@ def in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return [graph.node[number] for number in done]
 
 
-def renamed(network: bytes) -> bytes:
-    """The same network with its nodes in an order of their own and all named by it: equal networks are equal bytes.
+def rename(network: onnx.ModelProto) -> None:
+    """Put the nodes in an order of their own and name all by it: equal networks are then equal bytes.
 
     The converter's names carry counters, and its order follows hashes; both differ from run to run.
     """
-    model = onnx.load_from_string(network)
-    graph = model.graph
+    graph = network.graph
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in in_order(graph)]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -77,9 +72,8 @@ def renamed(network: bytes) -> bytes:
     copies = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in ordered]
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(copies)
-    graph.name, graph.doc_string, model.doc_string = "network", "", ""
+    graph.name, graph.doc_string, network.doc_string = "network", "", ""
     for value in (*graph.input, *graph.output):
         for size in value.type.tensor_type.shape.dim:
             if size.dim_param:
                 size.dim_param = "clips"
-    return model.SerializeToString(deterministic=True)

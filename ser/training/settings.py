@@ -25,6 +25,7 @@ class References(Block):
 
     none: Fraction
     neutral: Fraction
+    told: Fraction
     two_emotions: Fraction
 
 

@@ -10,6 +10,7 @@ from ser.audio.devices import (
     Device,
     coloured_noise,
     draw_device,
+    mp3,
     rms,
     speech_level,
     through_device,
@@ -164,6 +165,18 @@ def test_a_share_of_the_samples_is_clipped(rng):
     assert np.mean(np.abs(clipped) == np.abs(clipped).max()) == pytest.approx(0.01, abs=0.001)
 
 
+def test_an_mp3_of_a_low_rate_keeps_the_voice_and_loses_the_upper_band(rng):
+    hiss = 0.1 * rng.standard_normal(2 * SAMPLE_RATE).astype(np.float32)
+    for rate in (SAMPLE_RATE, 15000):  # MP3 has no 15 kHz
+        coded = mp3(sine(500.0, seconds=2.0) + hiss, sample_rate=rate, compression=0.99)
+        assert len(hiss) <= len(coded) < 1.1 * len(hiss)
+        power = np.abs(np.fft.rfft(coded[: len(hiss)])) ** 2
+        frequency_hz = np.fft.rfftfreq(len(hiss), 1 / rate)
+        assert power[frequency_hz > 5000].sum() < 1e-3 * power.sum()
+        assert frequency_hz[power.argmax()] == pytest.approx(500 * rate / SAMPLE_RATE, abs=2)
+    assert len(heard(hiss, compression=0.6)) >= len(hiss)
+
+
 def test_devices_are_drawn_in_their_shares_and_ranges():
     settings = load(ROOT / "params.yaml").augment.device
     drawn = [draw_device(settings, clip_rng(0, str(number))) for number in range(2000)]
@@ -171,6 +184,7 @@ def test_devices_are_drawn_in_their_shares_and_ranges():
         ("response_db", settings.microphone),
         ("snr_db", settings.noise),
         ("clipped", settings.clipping),
+        ("compression", settings.codec),
     ):
         assert np.mean([getattr(one, name) is not None for one in drawn]) == pytest.approx(share, abs=0.04)
     snr_db = [one.snr_db for one in drawn if one.snr_db is not None]

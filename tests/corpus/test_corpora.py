@@ -194,7 +194,7 @@ def test_a_folder_without_clips_of_the_format_is_an_error(finished, capsys):
     assert "holds no clip to score as tess" in capsys.readouterr().err
     audio = str(finished.folder / "data" / "demo" / "AudioWAV")
     assert cli.main(["evaluate", audio, "--model", model]) == 1
-    assert "Give the folder that holds AudioWAV." in capsys.readouterr().err
+    assert "must be the folder that holds AudioWAV/" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

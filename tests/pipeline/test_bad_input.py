@@ -119,7 +119,7 @@ def test_a_corpus_of_bad_clips_alone_stops_even_where_all_may_be_rejected(projec
 
 def test_a_missing_and_an_empty_folder_say_what_to_do(project):
     set_params(project.folder, {"corpus.dir": "data/nowhere"})
-    fails(project, "no such folder. corpus.dir must hold AudioWAV/")
+    fails(project, "no such folder. The corpus must be the folder that holds AudioWAV/")
     (project.folder / "data" / "nowhere" / "AudioWAV").mkdir(parents=True)
     fails(project, "holds no file. Was the download finished?")
 

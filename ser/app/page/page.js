@@ -79,7 +79,7 @@ function stretch(window) {
 function form(blobs, path) {
   const parts = new FormData();
   for (const blob of blobs) parts.append("file", blob, blob.name ?? "recording");
-  if (profile && path !== "/calibrate") parts.append("profile", new Blob([JSON.stringify(profile)]), "profile");
+  if (profile && !path.startsWith("/calibrate")) parts.append("profile", new Blob([JSON.stringify(profile)]), "profile");
   return parts;
 }
 
@@ -119,7 +119,7 @@ async function learn(blobs) {
   known = [...known, ...blobs].slice(-MOST_KNOWN);
   byId("heard").textContent = "Listening …";
   try {
-    const found = await (await send("/calibrate", known)).json();
+    const found = await (await send(`/calibrate?neutral=${byId("neutral").checked}`, known)).json();
     if (mine !== lesson) return;
     profile = found.profile;
     const left = found.left_out.length ? `; left out: ${found.left_out.map((one) => one.error.message).join("; ")}` : "";
