@@ -303,6 +303,7 @@ def _add_app(commands) -> None:
     command.add_argument("--port", type=port, default=7860, help="port to listen on (7860)")
     command.add_argument("--token", help="what a user must know; made at each start where the network is let in")
     _add_model(command)
+    command.add_argument("--compare", metavar="PATH", help="another bundle, whose answers stand beside the first's")
     _add_profile(command)
     command.set_defaults(run=_app)
 
@@ -320,9 +321,14 @@ def _app(options: argparse.Namespace) -> int:
     if options.token is not None and not re.fullmatch(r"[!-~]{8,200}", options.token):
         raise InputError("--token: expected at least 8 characters of ASCII, without spaces.")
     token = options.token or (None if is_loopback(options.host) else secrets.token_urlsafe(24))
-    recognizer, stopping = open_recognizer(options.model, options.profile), threading.Event()
+    stopping = threading.Event()
+    recognizers = {options.model or "the bundle of this package": open_recognizer(options.model, options.profile)}
+    if options.compare in recognizers:
+        raise InputError(f"--compare: {options.compare} is the bundle that answers already; name another.")
+    if options.compare:
+        recognizers[options.compare] = open_recognizer(options.compare)
     with listen(options.host, options.port) as listener:
-        app = build(recognizer, access=access(options.host, token), stopping=stopping)
+        app = build(recognizers, access=access(options.host, token), stopping=stopping)
         print(f"{address_of(options.host, options.port, token)} (Ctrl+C ends it)", flush=True)
         serve(app, listener, stopping=stopping)
     return 0

@@ -46,6 +46,7 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
     coverage = coverage_curve(tempered[test], actual[test])
     artifacts.write_csv("metrics/coverage.csv", coverage, columns=list(coverage[0]))
     scored = Scored(actual, clips.actors, clips.votes, clips.emotions)
+    drawn = {"samples": params.evaluate.bootstrap_samples, "seed": params.evaluate.seed}
     found, group_table = {}, []
     for name, given in probabilities.items():
         found[name] = metrics = classifier_metrics(given, scored, subsets, params, hard_decisions=name == BASELINE)
@@ -54,7 +55,7 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
         artifacts.write_json(f"metrics/{name}.json", metrics)
         recalls = [{"emotion": emotion, "recall": value} for emotion, value in metrics["test"]["recall"].items()]
         artifacts.write_csv(f"metrics/{name}_recall.csv", recalls, columns=["emotion", "recall"])
-        group_table += group_rows(name, given[test], actual[test], groups, clips.actors[test])
+        group_table += group_rows(name, given[test], actual[test], groups, clips.actors[test], **drawn)
         decisions = [
             {"actual": clips.emotions[meant], "predicted": clips.emotions[said]}
             for meant, said in zip(actual, given.argmax(axis=1), strict=True)

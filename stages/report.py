@@ -1,6 +1,8 @@
 """The report: one HTML page with what was trained, how well it does, on whom, and where it fails."""
 
 import io as streams
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -14,13 +16,13 @@ from ser.audio.reading import read_audio
 from ser.corpus.formats import DEMO, FORMATS
 from ser.corpus.partitions import SUBSETS
 from ser.params import load
-from ser.scoring import charts
-from ser.scoring import page as sections
+from ser.report import page
 from ser.scoring.calibration import temper
 from ser.scoring.scores import BASELINE, FUSION, confusion
-from ser.scoring.tables import title_of
 from stages.shared.console import run
 
+RESULTS = Path("results")  # of python -m studies.corpora, a file a corpus
+CODE = ("ser", "stages", "params.yaml", "dvc.yaml")
 WRONG_CLIPS = 20
 SALIENCY_CLIPS = 4  # of each emotion
 
@@ -47,54 +49,70 @@ def report() -> str:
     calibration, coverage = metrics[FUSION]["calibration"], artifacts.read_csv("metrics/coverage.csv")
     curve = [{key: float(value) for key, value in row.items()} for row in coverage]
     settings = params.evaluate
-    recall = sections.recall_section(
+    recall = page.recall_section(
         decided, actual, actors, votes, emotions=emotions, samples=settings.bootstrap_samples, seed=settings.seed
     )
-    importance, saliency = inside(bundle, rows, actual, settings.seed)
+    recognizer = Recognizer(bundle, threads=0)
+    elsewhere = {path.stem: artifacts.read_json(path) for path in sorted(RESULTS.glob("*.json"))}
+    elsewhere = {name: found for name, found in elsewhere.items() if found["bundle"] == bundle.about["hash"]}
     wrong = wrong_clips(clips, rows, temper(given[FUSION], calibration["temperature"]), actual, votes, params.corpus)
     subsets = {
         name: {"actors": clips["actor"][own].nunique(), "clips": int(own.sum())}
         for name in SUBSETS
         for own in [predictions["subset"] == name]
     }
+    counts = {name: confusion(actual, own, len(emotions)) for name, own in decided.items()}
     content = {
-        "This run": sections.run_section(bundle.about),
-        "Scores": sections.scores_section(metrics, synthetic=bundle.about["corpus"]["name"] == DEMO["name"]),
-        "Learning curves": sections.curves_section(
-            {n: artifacts.read_csv(f"metrics/{n}_history.csv") for n in networks}
-        ),
-        "Confusion": sections.confusion_section(
-            {name: confusion(actual, own, len(emotions)) for name, own in decided.items()}, emotions
-        ),
+        "This run": page.run_section(bundle.about, code_version()),
+        "Scores": page.scores_section(metrics, synthetic=bundle.about["corpus"]["name"] == DEMO["name"]),
+        "Learning curves": page.curves_section({n: artifacts.read_csv(f"metrics/{n}_history.csv") for n in networks}),
+        "Confusion": page.confusion_section(counts, emotions),
         "Recall": recall,
-        "Groups": sections.groups_section(artifacts.read_csv("metrics/groups.csv")),
-        "Other conditions": sections.conditions_section(artifacts.read_csv("metrics/conditions.csv")),
-        "Calibration": sections.calibration_section(given[FUSION], actual, calibration, curve),
-        "What the networks rest on": importance,
-        "What the networks look at": saliency,
-        "Confidently wrong": sections.wrong_section(wrong),
-        "Data": sections.data_section(bundle.about["corpus"], subsets, artifacts.read_csv("data/rejected.csv")),
-        "Model card": sections.MODEL_CARD,
+        "Groups": page.groups_section(artifacts.read_csv("metrics/groups.csv")),
+        "Other conditions": page.conditions_section(artifacts.read_csv("metrics/conditions.csv")),
+        "Other corpora": page.corpora_section(elsewhere),
+        "Calibration": page.calibration_section(given[FUSION], actual, calibration, curve),
+        "What the networks rest on": page.rested_section(importance(recognizer, rows, actual, settings.seed)),
+        "What the networks look at": saliency(recognizer, rows, actual),
+        "Confidently wrong": page.wrong_section(wrong),
+        "Data": page.data_section(bundle.about["corpus"], subsets, artifacts.read_csv("data/rejected.csv")),
+        "Model card": page.card_section(),
     }
-    html = sections.page(f"Speech emotion recognition: {bundle.about['corpus']['name'].split(' (')[0]}", content)
+    content = {name: blocks for name, blocks in content.items() if blocks}
+    html = page.page(f"Speech emotion recognition: {bundle.about['corpus']['name'].split(' (')[0]}", content)
     artifacts.write_bytes("metrics/report.html", html.encode())
     return f"{len(content)} sections, metrics/report.html of {len(html) / 1e6:.1f} MB"
 
 
-def inside(bundle, rows: np.ndarray, actual: np.ndarray, seed: int) -> tuple[str, str]:
-    """Importance of the feature families, and the mean map of what each emotion's answer rests on."""
-    recognizer = Recognizer(bundle, threads=0)
-    frames, mels = artifacts.open_array("data/features_1d.npy"), artifacts.open_array("data/spectrograms.npy")
+def code_version() -> str:
+    """The last commit of code or parameters, its date, and whether they were changed since."""
+
+    def git(*command: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["git", *command, "--", *CODE], capture_output=True, text=True, check=False)
+
+    last = git("log", "-1", "--format=%h of %cs")
+    changed = ", changed since" if git("diff", "--quiet", "HEAD").returncode else ""
+    return last.stdout.strip() + changed if last.returncode == 0 and last.stdout else "not in Git"
+
+
+def importance(recognizer: Recognizer, rows: np.ndarray, actual: np.ndarray, seed: int) -> dict[str, dict[str, float]]:
+    """By how much each network's test UAR falls when a family of frame features is exchanged."""
+    frames = artifacts.open_array("data/features_1d.npy")
     stored = [row["name"] for row in artifacts.read_csv("data/features_1d.csv")]
     read = frames[rows][..., [stored.index(name) for name in recognizer.names["features_1d"]]]
-    rested = []
-    for network in recognizer.reading("features_1d"):
-        falls = family_importance(recognizer, network, read, actual, rng=np.random.default_rng(seed))
-        named = {name.replace("_", " "): fall for name, fall in falls.items()}
-        rested.append(f"<h3>{title_of(network)}</h3>{charts.bars(named, x='fall of the test UAR')}")
+    falls = {
+        network: family_importance(recognizer, network, read, actual, rng=np.random.default_rng(seed))
+        for network in recognizer.reading("features_1d")
+    }
+    return {network: {name.replace("_", " "): fall for name, fall in own.items()} for network, own in falls.items()}
+
+
+def saliency(recognizer: Recognizer, rows: np.ndarray, actual: np.ndarray) -> list[page.Block]:
+    """The mean map of what each emotion's answer rests on, of the networks that read spectrograms."""
+    mels = artifacts.open_array("data/spectrograms.npy")
     spectrograms, rate = recognizer.params.spectrograms, recognizer.params.preprocess.sample_rate
     seconds = mels.shape[1] * spectrograms.hop_length / rate
-    looked, nothing = [], np.zeros((mels.shape[1], spectrograms.n_mels), np.float32)
+    pictures, nothing = {}, np.zeros((mels.shape[1], spectrograms.n_mels), np.float32)
     for network in recognizer.reading("spectrograms"):
         maps = {}
         for number, emotion in enumerate(recognizer.emotions):
@@ -102,12 +120,8 @@ def inside(bundle, rows: np.ndarray, actual: np.ndarray, seed: int) -> tuple[str
             chosen = own[np.linspace(0, len(own) - 1, min(SALIENCY_CLIPS, len(own))).astype(int)]
             found = [occlusion_map(recognizer, network, mels[row].astype(np.float32), number) for row in chosen]
             maps[emotion] = np.mean(found, axis=0) if found else nothing
-        looked.append(f"<h3>{title_of(network)}</h3>{charts.maps(maps, seconds=seconds)}")
-    note = (
-        f'<p class="note">Mean over up to {SALIENCY_CLIPS} test clips of each emotion of how far its probability falls '
-        "when a part is hidden; red: the answer rests on it.</p>"
-    )
-    return "".join(rested), "".join(looked) + note
+        pictures[network] = maps
+    return page.looked_section(pictures, seconds=seconds, clips=SALIENCY_CLIPS)
 
 
 def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]:

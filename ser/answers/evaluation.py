@@ -17,11 +17,10 @@ from ser.corpus.listing import Listing, list_clips
 from ser.corpus.partitions import PUBLISHED_PROTOCOLS, published_partition
 from ser.emotions import NEUTRAL
 from ser.errors import InputError
-from ser.scoring.scores import accuracy, confusion, rounded, score, unweighted_average_recall
+from ser.scoring.scores import FEW_ACTORS, accuracy, confusion, rounded, score, unweighted_average_recall
 
 BOOTSTRAP_SAMPLES = 1000
 PROFILE_SEED = 0
-FEW_SPEAKERS = 5  # an interval from fewer only repeats them
 
 
 def known_words(about: dict) -> dict[str, str]:
@@ -171,7 +170,7 @@ def prediction_rows(listing: Listing, outcomes: Iterable[Outcome]) -> list[dict]
 
 def as_text(found: dict) -> str:
     """What ``evaluate_corpus`` gives, for people."""
-    heard, few = found["heard_before"], found["actors"] < FEW_SPEAKERS
+    heard, few = found["heard_before"], found["actors"] <= FEW_ACTORS
     warning = {
         None: "some of whom the networks may have been trained on: if so, this is not a test",
         0: "none of whom the networks were trained on",

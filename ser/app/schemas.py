@@ -55,8 +55,10 @@ class Calibration(BaseModel):
 class Card(BaseModel):
     """The bundle that answers."""
 
+    bundles: list[str] = Field(description="all that the server has; the first answers unless 'bundle' says otherwise")
     card: str
     caution: str | None
+    emotions: list[str]
     about: dict
     known_clips: int = Field(description="of the profile that the server was started with; 0 without one")
     limits: dict[str, float]

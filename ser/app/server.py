@@ -73,11 +73,12 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 log = logging.getLogger("ser.app")
 
 
-def build(recognizer: Recognizer, *, access: Access, stopping: threading.Event) -> FastAPI:
+def build(recognizers: dict[str, Recognizer], *, access: Access, stopping: threading.Event) -> FastAPI:
     """The page at ``/`` and the interface.
 
     Parameters
     ----------
+    recognizers : by what the page calls their bundles; the first answers, the others are compared with it
     access : who may ask
     stopping : set when the server ends
     """
@@ -90,8 +91,7 @@ def build(recognizer: Recognizer, *, access: Access, stopping: threading.Event) 
     )
     server.add_middleware(Guard, access=access)
     server.add_exception_handler(StarletteHTTPException, _refuse_http)
-    ask = _Queue(recognizer, stopping)
-    _add_interface(server, recognizer, ask)
+    _add_interface(server, recognizers, _Queue([*recognizers.values()], stopping))
     _add_page(server)
     return server
 
@@ -99,16 +99,17 @@ def build(recognizer: Recognizer, *, access: Access, stopping: threading.Event) 
 class _Queue:
     """As many recognitions at once as there are processors; the others wait."""
 
-    def __init__(self, recognizer: Recognizer, stopping: threading.Event):
-        self._recognizer, self._stopping = recognizer, stopping
+    def __init__(self, recognizers: list[Recognizer], stopping: threading.Event):
+        self._recognizers, self._stopping = recognizers, stopping
         self._turns = anyio.CapacityLimiter(os.cpu_count() or 1)
 
-    def recognizer(self, profile: bytes | None) -> Recognizer:
-        """The networks, with the profile that a request carries."""
-        if profile is None:
-            return self._recognizer
+    def recognizer(self, bundle: int, profile: bytes | None = None) -> Recognizer:
+        """The networks of a bundle, counted from 1, with the profile that a request carries."""
+        if not 1 <= bundle <= len(self._recognizers):
+            raise HTTPException(404, f"no bundle {bundle}; the server has {len(self._recognizers)}")
+        own = self._recognizers[bundle - 1]
         try:
-            return self._recognizer.with_profile(parse_profile(profile, name="the profile"))
+            return own if profile is None else own.with_profile(parse_profile(profile, name="the profile"))
         except InputError as error:
             raise HTTPException(415, str(error)) from error
 
@@ -117,18 +118,18 @@ class _Queue:
             blocks = limited_blocks(opened, stopping=self._stopping)
             return recognizer.recognize_stream(blocks, opened.sample_rate)
 
-    def listen_to_all(self, recordings: list) -> Iterator[Heard | Outcome]:
+    def listen_to_all(self, recordings: list, recognizer: Recognizer) -> Iterator[Heard | Outcome]:
         """What is heard in each recording, until enough is, or the time of one recognition is over."""
         until = time.monotonic() + RECOGNITION_SECONDS
         for name, recording in recordings:
             if time.monotonic() > until:
                 yield Outcome(name, kind="slow", message=f"not heard in {RECOGNITION_SECONDS:.0f} s")
                 continue
-            yield heard_or_outcome(name, partial(self._listen, recording))
+            yield heard_or_outcome(name, partial(self._listen, recording, recognizer))
 
-    def _listen(self, recording) -> Heard:
+    def _listen(self, recording, recognizer: Recognizer) -> Heard:
         with open_recording(recording) as opened:
-            return self._recognizer.listen(limited_blocks(opened, stopping=self._stopping), opened.sample_rate)
+            return recognizer.listen(limited_blocks(opened, stopping=self._stopping), opened.sample_rate)
 
     async def run(self, work: Callable[[], Any]):
         return await anyio.to_thread.run_sync(work, limiter=self._turns)
@@ -137,20 +138,22 @@ class _Queue:
         return await self.run(lambda: outcome_of(name, lambda: self.recognize(recording, recognizer)))
 
 
-def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None:
-    cautioned = caution(recognizer.about)
+def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Queue) -> None:
+    first = next(iter(recognizers.values()))
+    cautioned = caution(first.about)
 
     def record(outcome: Outcome) -> dict:
         return as_record(outcome, caution=cautioned)
 
     @server.post("/predict", response_model=Answer | list[Answer | Failure], openapi_extra=RECORDING)
-    async def predict(request: Request):
+    async def predict(request: Request, bundle: int = 1):
         """The emotion of a recording: its bytes, or a form with one or several files, and a profile in ``profile``.
 
-        One recording gives one answer, or an error with its status. Several give a list in their order.
+        One recording gives one answer, or an error with its status. Several give a list in their order. ``bundle`` is
+        which of the server's bundles answers.
         """
         async with _recordings(request) as (recordings, profile):
-            knowing = ask.recognizer(profile)
+            knowing = ask.recognizer(bundle, profile)
             outcomes = [await ask.outcome(name, recording, knowing) for name, recording in recordings]
         if len(outcomes) > 1:
             return JSONResponse([record(outcome) for outcome in outcomes])
@@ -175,20 +178,21 @@ def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None
             if len(recordings) > 1:
                 return refusal(415, "unreadable", f"{len(recordings)} recordings; send one")
             ((name, recording),) = recordings
-            knowing = ask.recognizer(profile)
+            knowing = ask.recognizer(1, profile)
             outcome = await ask.run(lambda: outcome_of(name, lambda: draw(recording, knowing)))
         return Response(picture[0], media_type="image/png") if outcome.recognition else _refuse(outcome)
 
     @server.post("/calibrate", response_model=Calibration, openapi_extra=RECORDING)
-    async def calibrate(request: Request, neutral: bool = False):
+    async def calibrate(request: Request, neutral: bool = False, bundle: int = 1):
         """A profile from recordings of one voice on one microphone, to send beside others to ``/predict``.
 
         ``neutral`` says that all are of the ordinary voice, such as sentences read aloud. Nothing is kept here. What
         cannot be used is listed in ``left_out``.
         """
         async with _recordings(request) as (recordings, _):
-            heard = partial(ask.listen_to_all, recordings)
-            profile, failures = await ask.run(lambda: profile_from(recognizer, heard(), neutral=neutral))
+            own = ask.recognizer(bundle)
+            heard = partial(ask.listen_to_all, recordings, own)
+            profile, failures = await ask.run(lambda: profile_from(own, heard(), neutral=neutral))
         if profile is None:
             return _refuse(failures[0])
         left_out = [record(failure) for failure in failures]
@@ -196,12 +200,14 @@ def _add_interface(server: FastAPI, recognizer: Recognizer, ask: _Queue) -> None
 
     @server.get("/info", response_model=Card)
     def info() -> dict:
-        """The bundle that answers: its card, and everything in its description."""
+        """The bundle that answers: its card, and everything in its description; and what all bundles are called."""
         return {
-            "card": card(recognizer.about),
+            "bundles": list(recognizers),
+            "card": card(first.about),
             "caution": cautioned,
-            "about": recognizer.about,
-            "known_clips": recognizer.profile.clips if recognizer.profile else 0,
+            "emotions": list(first.emotions),
+            "about": first.about,
+            "known_clips": first.profile.clips if first.profile else 0,
             "limits": {"bytes": LARGEST_BYTES, "seconds": LONGEST_SECONDS},
         }
 

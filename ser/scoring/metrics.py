@@ -8,8 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.corpus.partitions import LEAKING_PROTOCOLS, SUBSETS
+from ser.scoring.scores import (
+    FEW_ACTORS,
+    actor_confusions,
+    bootstrap,
+    interval,
+    recalls,
+    rounded,
+    score,
+    score_listeners,
+)
 from ser.scoring.scores import accuracy as accuracy_of
-from ser.scoring.scores import confusion, rounded, score, score_listeners
 from ser.scoring.scores import unweighted_average_recall as uar_of
 
 AGE_BANDS = ((0, 19, "under 20"), (20, 29, "20-29"), (30, 39, "30-39"), (40, 49, "40-49"), (50, 200, "50 and over"))
@@ -124,27 +133,36 @@ def groups_of(index) -> dict[str, NDArray[np.str_]]:
     return {group: table[group].astype(str).to_numpy(str) for group in GROUPS}
 
 
-def group_rows(network: str, probabilities, actual, groups: dict[str, NDArray[np.str_]], actors) -> list[dict]:
-    """Accuracy and UAR of the test clips in every group.
+def group_rows(
+    network: str, probabilities, actual, groups: dict[str, NDArray[np.str_]], actors, *, samples: int = 0, seed: int = 0
+) -> list[dict]:
+    """Accuracy and UAR of the test clips in every group, with an interval where there are not ``FEW_ACTORS``.
 
     Parameters
     ----------
     groups : as ``groups_of`` gives them, of the same clips
+    samples, seed : of the bootstrap over actors; without samples there are no intervals
     """
     predicted, rows = probabilities.argmax(axis=1), []
     for group, values in groups.items():
         for value in np.unique(values):
             chosen = values == value
-            counts = confusion(actual[chosen], predicted[chosen], probabilities.shape[1])
+            of_actors = actor_confusions(actual[chosen], predicted[chosen], actors[chosen], probabilities.shape[1])
+            counts, low, high = of_actors.sum(axis=0), None, None
+            if samples and len(of_actors) > FEW_ACTORS:
+                drawn = bootstrap(of_actors, samples=samples, rng=np.random.default_rng(seed))
+                low, high = interval(np.nanmean(recalls(drawn), axis=1))
             rows.append(
                 {
                     "network": network,
                     "group": group,
                     "value": value,
                     "clips": int(chosen.sum()),
-                    "actors": len(np.unique(actors[chosen])),
+                    "actors": len(of_actors),
                     "accuracy": rounded(accuracy_of(counts)),
                     "uar": rounded(uar_of(counts)),
+                    "uar_low": low,
+                    "uar_high": high,
                 }
             )
     return rows

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 FUSION, BASELINE = "fusion", "baseline"  # classifiers that are no network: the mean of all, and the classical one
 CALIBRATION_BINS = 15
+FEW_ACTORS = 4  # an interval from so few only repeats them
 CONFIDENCE = 0.95
 
 

@@ -1,9 +1,11 @@
 """The page in a real browser where there is one, the HTTP interface with real clients, and attacks on both."""
 
+import csv
 import http.client
 import io as streams
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ import soundfile
 from helpers import CHROMIUM, free_port
 
 from ser import cli
+from ser.answers.bundle import pack, unpack
 
 pytestmark = pytest.mark.server
 
@@ -603,85 +607,164 @@ def test_ipv6_is_served(voice):
 
 # The page
 
+in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
-@pytest.mark.parametrize("width_pixels", [1280, 390])
-def test_a_browser_uploads_and_sees_the_answer_and_asks_nobody_else(address, voice, capsys, width_pixels, tmp_path):
+
+@contextmanager
+def browsing(address: str, *options: str, **context):
+    """The page in a browser; what it says to its console, and an address that is not the server's, fail the test."""
     from playwright.sync_api import sync_playwright
 
+    asked: list[str] = []
+    said: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *options])
+        page = browser.new_context(**context).new_page()
+        page.on("response", lambda response: asked.append(response.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(address)
+        yield page
+        browser.close()
+    assert all(url.startswith((address, "data:", "blob:")) for url in asked)
+    assert [line for line in said if "Failed to load resource" not in line] == []  # said of a refused recording
+
+
+def microphone(voice: bytes, folder: Path) -> list[str]:
+    """Chromium's options for a microphone that hears a recording again and again."""
+    (folder / "heard.wav").write_bytes(voice)
+    fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    return [*fake, f"--use-file-for-fake-audio-capture={folder / 'heard.wav'}"]
+
+
+def answered(page) -> str:
+    """The bars of the answer, once it is there."""
+    page.wait_for_selector("#answer[aria-busy=false] #fusion span", timeout=30000)
+    return page.inner_text("#fusion")
+
+
+def accessible(page) -> bool:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    return True
+
+
+@in_a_browser
+@pytest.mark.parametrize(("width_pixels", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_browser_uploads_and_sees_the_answer(address, voice, capsys, width_pixels, scheme, tmp_path):
     long = tmp_path / "long.wav"
     samples, rate = soundfile.read(streams.BytesIO(voice))
     soundfile.write(long, np.tile(samples, 5), rate)
     assert cli.main(["predict", "--json", str(long)]) == 0
     expected = json.loads(capsys.readouterr().out)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width_pixels, "height": 1000})
-        addresses: list[str] = []
-        said: list[str] = []
-        page.on("response", lambda response: addresses.append(response.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.goto(address)
+    with browsing(address, viewport={"width": width_pixels, "height": 1000}, color_scheme=scheme) as page:
         page.set_input_files("#file", long)
-        page.wait_for_selector("#answer[aria-busy=false] .bars span", timeout=30000)
+        answered(page)
         assert page.inner_text("#headline") == expected["emotion"]
-        assert page.locator("#timeline li").count() == len(expected["timeline"])
+        columns = page.locator("#timeline button")
+        assert columns.count() == len(expected["timeline"])
+        columns.nth(2).click()
+        page.wait_for_timeout(500)
+        assert page.evaluate("player.currentTime") >= expected["timeline"][2]["start_seconds"]
         page.click("#explain")
         page.wait_for_selector("#picture:not([hidden])", timeout=60000)
+        assert accessible(page)
         page.set_input_files("#file", {"name": "x.wav", "mimeType": "audio/wav", "buffer": b"no sound"})
         page.wait_for_selector("#error:not([hidden])", timeout=30000)
-        assert "not a sound file" in page.inner_text("#error")
+        assert page.inner_text("main").count("not a sound file") == 1
         assert page.evaluate("document.documentElement.scrollWidth") <= width_pixels
-        browser.close()
-    assert all(url.startswith((address, "data:", "blob:")) for url in addresses)
-    assert not [line for line in said if "Content Security" in line]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
+@in_a_browser
 def test_a_browser_records_and_answers(address, voice, tmp_path):
-    from playwright.sync_api import sync_playwright
-
-    (tmp_path / "voice.wav").write_bytes(voice)
-    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-    sound = f"--use-file-for-fake-audio-capture={tmp_path / 'voice.wav'}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *fake, sound])
-        page = browser.new_context(permissions=["microphone"]).new_page()
-        page.goto(address)
+    with browsing(address, *microphone(voice, tmp_path), permissions=["microphone"]) as page:
         page.click("#record")
-        until = time.monotonic() + 20
-        while page.inner_text("#clock") < "0:02" and time.monotonic() < until:
-            page.wait_for_timeout(100)
+        page.locator("#clock", has_text="0:02").wait_for(timeout=20000)
         page.click("#record")
-        page.wait_for_selector("#answer[aria-busy=false] .bars span", timeout=30000)
-        browser.close()
+        answered(page)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
+@in_a_browser
+def test_a_browser_answers_while_somebody_speaks(address, voice, tmp_path):
+    """Twice a second, less than a second behind the voice; then for the whole recording."""
+    with browsing(address, *microphone(voice, tmp_path), permissions=["microphone"]) as page:
+        page.click("#live")
+        page.locator("#timeline button").nth(5).wait_for(timeout=20000)
+        behind = float(re.search(r"([\d.]+) s behind", page.inner_text("#course-help"))[1])
+        seconds = page.inner_text("#clock")
+        assert accessible(page)
+        page.click("#live")
+        answered(page)
+        assert page.is_visible("#player")
+    assert behind + 0.5 < 1  # half a second passes between two answers
+    assert seconds < "0:09"
+
+
+@in_a_browser
+def test_a_browser_answers_several_recordings_and_gives_a_table(address, voice, tmp_path):
+    for name in ("=a,1.wav", "b.wav"):
+        (tmp_path / name).write_bytes(voice)
+    (tmp_path / "c.wav").write_bytes(b"no sound")
+    with browsing(address) as page:
+        page.set_input_files("#file", sorted(tmp_path.glob("*.wav")))
+        page.wait_for_selector("#batch-json:not([hidden])", timeout=30000)
+        with page.expect_download() as table:
+            page.click("#batch-csv")
+        with page.expect_download() as rows:
+            page.click("#batch-json")
+        assert accessible(page)
+        found = list(csv.DictReader(table.value.path().read_text(encoding="utf-8").splitlines()))
+        listed = json.loads(rows.value.path().read_text(encoding="utf-8"))
+    expected = post(address, voice)[1]
+    assert [row["file"] for row in found] == ["'=a,1.wav", "b.wav", "c.wav"]  # no formula of a spreadsheet
+    assert [row["file"] for row in listed] == ["=a,1.wav", "b.wav", "c.wav"]
+    assert [row["emotion"] for row in found] == [expected["emotion"]] * 2 + [""]
+    assert float(found[0]["probability"]) == pytest.approx(expected["probability"])
+    assert "not a sound file" in listed[2]["error"]
+
+
+@in_a_browser
 def test_a_browser_learns_a_voice_and_forgets_it(address, voice, tmp_path):
-    from playwright.sync_api import sync_playwright
-
     (tmp_path / "voice.wav").write_bytes(voice)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(address)
-
-        def bars() -> str:
-            page.wait_for_selector("#answer[aria-busy=false] .bars span", timeout=30000)
-            return page.inner_text("#fusion")
-
+    with browsing(address) as page:
         page.set_input_files("#file", tmp_path / "voice.wav")
-        plain = bars()
+        plain = answered(page)
         page.set_input_files("#known", [tmp_path / "voice.wav", tmp_path / "voice.wav"])
         page.locator("#heard", has_text="2 clips").wait_for(timeout=30000)
         page.wait_for_timeout(1000)
-        known = bars()
+        known = answered(page)
         page.click("#unlearn")
         page.wait_for_timeout(1000)
-        again = bars()
+        again = answered(page)
         assert page.is_hidden("#unlearn")
-        page.screenshot(path=tmp_path / "page.png", full_page=True)
-        browser.close()
     assert known != plain
     assert again == plain
+
+
+@in_a_browser
+def test_a_browser_sees_two_bundles_side_by_side(voice, tmp_path):
+    """The same networks under other parameters are another bundle."""
+    bundle = unpack(files("ser").joinpath("pretrained.zip").read_bytes(), name="b")
+    added = ("format", "format_version", "networks", "hash")  # by pack
+    about = {key: value for key, value in bundle.about.items() if key not in added} | {"temperature": 9.0}
+    (tmp_path / "other.zip").write_bytes(pack(about, bundle.networks))
+    with serving("--compare", str(tmp_path / "other.zip")) as (port, _):
+        address = f"http://127.0.0.1:{port}"
+        answers = [post(address, voice, f"/predict?bundle={number}")[1] for number in (1, 2)]
+        assert answers[0]["probability"] > answers[1]["probability"]
+        assert post(address, voice, "/predict?bundle=3")[0] == 404
+        (tmp_path / "voice.wav").write_bytes(voice)
+        with browsing(address) as page:
+            page.set_input_files("#file", tmp_path / "voice.wav")
+            page.wait_for_selector("#other:not([hidden])", timeout=30000)
+            assert "other.zip says" in page.inner_text("#other-title")
+            assert f"{answers[0]['probability']:.2f}" in page.inner_text("#fusion")
+            assert f"{answers[1]['probability']:.2f}" in page.inner_text("#other-fusion")
+
+
+def test_a_bundle_is_not_compared_with_itself(capsys):
+    shipped = str(files("ser").joinpath("pretrained.zip"))
+    assert cli.main(["app", "--model", shipped, "--compare", shipped]) == 1
+    assert "name another" in capsys.readouterr().err

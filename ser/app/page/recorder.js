@@ -1,7 +1,8 @@
-// The microphone as a WAV file: samples as the browser gives them, 16 bit, no codec between.
+// The microphone as WAV files: samples as the browser gives them, 16 bit, no codec between.
 const WORKLET = "/page/worklet.js";
 
 export class Recorder {
+  // tick(seconds) is called as sound arrives.
   constructor(tick) {
     this.tick = tick;
     this.running = false;
@@ -19,12 +20,26 @@ export class Recorder {
     this.node.port.onmessage = ({data}) => {
       this.blocks.push(data);
       this.samples += data.length;
-      this.tick(this.samples / this.context.sampleRate);
+      this.heardAt = performance.now();
+      this.tick(this.seconds);
     };
     this.context.createMediaStreamSource(this.stream).connect(this.node);
     this.running = true;
   }
 
+  get seconds() {
+    return this.samples / this.context.sampleRate;
+  }
+
+  // The last seconds that were heard; the recording goes on.
+  last(seconds) {
+    const wanted = Math.round(seconds * this.context.sampleRate);
+    let first = this.blocks.length, found = 0;
+    while (first > 0 && found < wanted) found += this.blocks[--first].length;
+    return wav(this.blocks.slice(first), found, this.context.sampleRate);
+  }
+
+  // The whole recording, which ends.
   stop() {
     this.running = false;
     for (const track of this.stream.getTracks()) track.stop();

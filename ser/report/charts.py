@@ -1,9 +1,13 @@
-"""Charts as SVG text that takes the colours of the page it stands in."""
+"""Charts as SVG that takes the page's colours and says its values under the pointer, with its data for a download."""
 
+import csv
 import io as streams
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +18,30 @@ from numpy.typing import NDArray
 Point = tuple[float, float, float]  # a value, and its interval
 INK = "#010203"  # stands for the page's text colour
 COLOURS = ("#3b82c4", "#e07b39", "#4c9f70", "#9467bd")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture, and what it shows.
+
+    Attributes
+    ----------
+    svg : markup
+    header, rows : the values, for those who want to draw them themselves; none of a picture of many pixels
+    """
+
+    svg: str
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence] = ()
+
+    @property
+    def data(self) -> str:
+        """The values as CSV, in an address that needs no network; empty where there are none."""
+        if not self.rows:
+            return ""
+        text = streams.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
+        return f"data:text/csv;charset=utf-8,{quote(text.getvalue())}"
 
 
 def _figure(width: float = 6.4, height: float = 3.4) -> tuple[Figure, Any]:
@@ -28,8 +56,14 @@ def _figure(width: float = 6.4, height: float = 3.4) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _svg(figure: Figure, said: str) -> str:
-    """The figure without a background, its ink in the page's colour; equal figures give equal text."""
+def _svg(figure: Figure, said: str, points: dict[str, list[str]] | None = None) -> str:
+    """The figure without a background, its ink in the page's colour; equal figures give equal text.
+
+    Parameters
+    ----------
+    said : what the chart is called by those who hear the page
+    points : what each marker of a line says under the pointer, by the line's identifier
+    """
     target = streams.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ser"}):
         figure.savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -40,6 +74,12 @@ def _svg(figure: Figure, said: str) -> str:
         text,
         count=1,
     )
+    for name, titles in (points or {}).items():
+        before, group, after = text.partition(f'<g id="{name}">')
+        parts = re.split(r"(<use [^>]*)/>", after, maxsplit=len(titles))
+        for place, title in enumerate(titles):
+            parts[2 * place + 1] += f"><title>{escape(title)}</title></use>"
+        text = before + group + "".join(parts)
     return text.replace(INK, "currentColor")
 
 
@@ -51,31 +91,37 @@ def lines(
     diagonal: bool = False,
     limits: tuple[float, float] | None = None,
     mark: float | None = None,
-) -> str:
+) -> Chart:
     """Lines by name, each of x and y values; ``mark`` is a place on x to show."""
     figure, axes = _figure()
     if diagonal:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
-    for name, (horizontal, vertical) in series.items():
-        axes.plot(horizontal, vertical, label=name, linewidth=1.6)
+    points = {}
+    for number, (name, (horizontal, vertical)) in enumerate(series.items()):
+        axes.plot(horizontal, vertical, label=name, linewidth=1.6, marker="o", markersize=2.5, gid=f"line{number}")
+        pairs = zip(horizontal, vertical, strict=True)
+        points[f"line{number}"] = [f"{name}: {x} {left:g}, {y} {up:.3f}" for left, up in pairs]
     if mark is not None:
         axes.axvline(mark, color=INK, linewidth=0.8, linestyle=":")
     _label(axes, x=x, y=y)
     if limits:
         axes.set_ylim(*limits)
     axes.legend(frameon=False, labelcolor=INK)
-    return _svg(figure, f"{y or 'value'} by {x}: {', '.join(series)}")
+    rows = [[name, left, up] for name, pair in series.items() for left, up in zip(*pair, strict=True)]
+    return Chart(_svg(figure, f"{y} by {x}: {', '.join(series)}", points), ("line", x, y), rows)
 
 
-def bars(values: dict[str, float], *, x: str) -> str:
-    """Horizontal bars, the first on top."""
+def bars(values: dict[str, float], *, x: str) -> Chart:
+    """Horizontal bars, the first on top, each with its value."""
     figure, axes = _figure(height=0.6 + 0.42 * len(values))
-    axes.barh(list(values), list(values.values()), color=COLOURS[0])
+    drawn = axes.barh(list(values), list(values.values()), color=COLOURS[0])
+    axes.bar_label(drawn, fmt="{:+.3f}", color=INK, padding=3)
+    axes.margins(x=0.15)
     axes.invert_yaxis()
     axes.axvline(0, color=INK, linewidth=0.8)
     _label(axes, x=x, y="")
     said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-    return _svg(figure, f"{x}: {said}")
+    return Chart(_svg(figure, f"{x}: {said}"), ("", x), list(values.items()))
 
 
 def points_with_intervals(
@@ -85,7 +131,7 @@ def points_with_intervals(
     x: str,
     reference: float,
     inches: float = 0.62,
-) -> str:
+) -> Chart:
     """A point and its interval for each series in each group, groups from top to bottom; ``None`` leaves one out.
 
     Parameters
@@ -95,22 +141,29 @@ def points_with_intervals(
     inches : height of a group
     """
     figure, axes = _figure(height=0.8 + inches * len(groups))
+    points, rows = {}, []
     for number, (name, values) in enumerate(series.items()):
         offset = 0.7 * ((number + 0.5) / len(series) - 0.5)
         given = [(row + offset, *value) for row, value in enumerate(values) if value is not None]
         place, middle, low, high = (np.array(column) for column in zip(*given, strict=True))
         spread = np.maximum([middle - low, high - middle], 0)
-        axes.errorbar(middle, place, xerr=spread, fmt="o", markersize=4, linewidth=1.4, label=name)
+        drawn = axes.errorbar(middle, place, xerr=spread, fmt="o", markersize=4, linewidth=1.4, label=name)
+        drawn.lines[0].set_gid(f"points{number}")
+        own = [[name, group, *value] for group, value in zip(groups, values, strict=True) if value is not None]
+        points[f"points{number}"] = [f"{group}, {name}: {a:.3f} ({b:.3f} to {c:.3f})" for _, group, a, b, c in own]
+        rows += own
     axes.axvline(reference, color=INK, linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(groups)), groups)
     axes.set_xlim(0, 1)
     axes.invert_yaxis()
     _label(axes, x=x, y="")
-    axes.legend(frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1, 1))
-    return _svg(figure, f"{x} of {', '.join(series)}, with intervals, by: {', '.join(groups)}")
+    if len(series) > 1:
+        axes.legend(frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1, 1))
+    svg = _svg(figure, f"{x} of {', '.join(series)}, with intervals, by: {', '.join(groups)}", points)
+    return Chart(svg, ("of", "", x, "low", "high"), rows)
 
 
-def maps(pictures: dict[str, NDArray[np.float32]], *, seconds: float) -> str:
+def maps(pictures: dict[str, NDArray[np.float32]], *, seconds: float) -> Chart:
     """Maps ``(frames, mels)`` side by side on one scale, red where a value is above 0."""
     columns = 3
     rows = -(-len(pictures) // columns)
@@ -125,7 +178,7 @@ def maps(pictures: dict[str, NDArray[np.float32]], *, seconds: float) -> str:
         axes.tick_params(colors=INK, labelsize=7)
     figure.supxlabel("seconds", color=INK, fontsize=9)
     figure.supylabel("mel band", color=INK, fontsize=9)
-    return _svg(figure, f"maps over seconds and mel bands: {', '.join(pictures)}")
+    return Chart(_svg(figure, f"maps over seconds and mel bands: {', '.join(pictures)}"))
 
 
 def _label(axes, *, x: str, y: str) -> None:

@@ -1,0 +1,62 @@
+// Several recordings at once: a row for each, and the table as CSV or JSON.
+import {predict} from "/page/client.js";
+import {byId, element} from "/page/drawing.js";
+
+const AT_ONCE = 2;
+
+export async function answerAll(files, voice, emotions) {
+  const rows = files.map((file) => ({file: file.webkitRelativePath || file.name}));
+  draw(rows);
+  const waiting = rows.keys();
+  const work = async () => {
+    for (const index of waiting) {
+      try {
+        const answer = await predict(files[index], voice);
+        Object.assign(rows[index], {
+          emotion: answer.emotion, probability: answer.probability, sure: answer.sure,
+          duration_seconds: answer.duration_seconds, ...answer.probabilities,
+        });
+      } catch (error) {
+        rows[index].error = error.message;
+      }
+      drawRow(rows[index], index);
+    }
+  };
+  await Promise.all(Array.from({length: AT_ONCE}, work));
+  const named = ["file", "emotion", "probability", "sure", "duration_seconds", ...emotions, "error"];
+  offer("csv", [named, ...rows.map((row) => named.map((name) => row[name] ?? ""))].map(line).join(""), "text/csv");
+  offer("json", `${JSON.stringify(rows, null, 1)}\n`, "application/json");
+}
+
+// A cell that a spreadsheet would take for a formula begins with an apostrophe.
+function line(cells) {
+  const quoted = cells.map((cell) => {
+    const text = typeof cell === "string" && /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : String(cell);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  });
+  return `${quoted.join(",")}\r\n`;
+}
+
+function draw(rows) {
+  byId("batch").hidden = false;
+  for (const kind of ["csv", "json"]) byId(`batch-${kind}`).hidden = true;
+  byId("rows").replaceChildren(...rows.map(({file}) => {
+    const row = element("tr", "");
+    row.append(element("th", file, {scope: "row"}), element("td", "…"), element("td", ""), element("td", ""));
+    return row;
+  }));
+}
+
+function drawRow(row, index) {
+  const [, emotion, probability, certain] = byId("rows").children[index].children;
+  emotion.textContent = row.emotion ?? row.error;
+  probability.textContent = row.emotion ? row.probability.toFixed(2) : "";
+  certain.textContent = row.emotion ? (row.sure ? "sure" : "not sure") : "";
+}
+
+function offer(kind, text, type) {
+  const link = byId(`batch-${kind}`);
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(new Blob([text], {type}));
+  link.hidden = false;
+}
