@@ -67,7 +67,7 @@ def heard_before(about: dict, folder: str, format_name: str, speakers: set[int])
     about : the bundle's description
     """
     if about["corpus"].get("name") != describe(folder, format_name)["name"]:
-        return None if format_name == "table" else 0
+        return None if FORMATS[format_name].rows is not None else 0
     split = about["params"].get("split", {})
     if split.get("protocol") not in PUBLISHED_PROTOCOLS:
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
@@ -49,12 +50,21 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Format:
-    """How a corpus lies on the disk: the folder of its recordings, how their names are read, its licence."""
+    """How a corpus lies on the disk.
 
-    parse: Callable[[str], Utterance] | None  # ``None``: a table says it
+    Attributes
+    ----------
+    audio_folder : the folder of its recordings below the corpus's own, or empty
+    name, licence : of the corpus, for what is trained on it
+    parse : what a recording's path says of it; ``None`` where a table says it
+    rows : of that table in a corpus's folder, see ``ser.corpus.table``
+    """
+
     audio_folder: str
     name: str
     licence: str
+    parse: Callable[[str], Utterance] | None = None
+    rows: Callable[[Path], list[dict]] | None = None
 
 
 def words_of(labels: Mapping[str, str] | None) -> dict[str, str]:

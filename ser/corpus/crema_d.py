@@ -84,9 +84,9 @@ def demographics(rows: list[dict]) -> dict[int, dict]:
 
 
 FORMAT = Format(
-    parse_crema_d,
     "AudioWAV",
     "CREMA-D (Cao, Cooper, Keutmann, Gur, Nenkova and Verma, 2014)",
     "trained on CREMA-D, which is made available under the Open Database License 1.0, its contents under the "
     "Database Contents License 1.0: https://github.com/CheyneyComputerScience/CREMA-D",
+    parse_crema_d,
 )

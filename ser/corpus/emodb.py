@@ -26,5 +26,5 @@ def parse_emodb(path: str) -> Utterance:
 
 
 FORMAT = Format(
-    parse_emodb, "", "EmoDB (Burkhardt et al., 2005)", "trained on EmoDB: ask its authors for the terms of use"
+    "", "EmoDB (Burkhardt et al., 2005)", "trained on EmoDB: ask its authors for the terms of use", parse_emodb
 )

@@ -1,6 +1,6 @@
 """The corpora that can be read, a module each."""
 
-from ser.corpus import crema_d, emodb, ravdess, table, tess
+from ser.corpus import audformat, audiofolder, crema_d, emodb, ravdess, table, tess
 
 FORMATS = {
     "crema-d": crema_d.FORMAT,
@@ -8,6 +8,8 @@ FORMATS = {
     "tess": tess.FORMAT,
     "emodb": emodb.FORMAT,
     "table": table.FORMAT,
+    "audiofolder": audiofolder.FORMAT,
+    "audformat": audformat.FORMAT,
 }
 DEMO = {"name": "demo corpus (synthetic)", "licence": "trained on synthetic sounds only; answers mean nothing"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ser import artifacts
 from ser.audio.reading import AUDIO_SUFFIXES
 from ser.corpus.clips import Format, OtherEmotion, Utterance, emotion_of
-from ser.corpus.table import TABLE, table_parser, table_path
+from ser.corpus.table import table_parser, table_path
 from ser.errors import InputError
 
 
@@ -39,11 +39,10 @@ def list_clips(folder: Path, layout: Format, words: Mapping[str, str]) -> Listin
     InputError : no such folder, no file in it, or a table that cannot be used
     """
     audio = folder / layout.audio_folder
-    if layout.parse is None:
-        if not (folder / TABLE).is_file():
-            raise InputError(f"{folder / TABLE}: no such file. docs/corpora.md says what it must hold.")
-        rows = artifacts.read_csv(folder / TABLE)
+    if layout.rows is not None:
+        rows = layout.rows(folder)
         return read_names(sorted(table_path(row) for row in rows), table_parser(rows), words)
+    assert layout.parse is not None
     return read_names(list_files(audio) if layout.audio_folder else list_tree(audio), layout.parse, words)
 
 

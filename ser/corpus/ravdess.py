@@ -20,4 +20,4 @@ def parse_ravdess(path: str) -> Utterance:
     return Utterance(name, "male" if actor % 2 else "female")
 
 
-FORMAT = Format(parse_ravdess, "", "RAVDESS (Livingstone and Russo, 2018)", "trained on RAVDESS: CC BY-NC-SA 4.0")
+FORMAT = Format("", "RAVDESS (Livingstone and Russo, 2018)", "trained on RAVDESS: CC BY-NC-SA 4.0", parse_ravdess)

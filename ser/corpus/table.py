@@ -1,8 +1,9 @@
 """A corpus that a table lists: ``clips.csv`` with path, speaker and emotion."""
 
 from collections.abc import Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from ser import artifacts
 from ser.corpus.clips import ClipName, Format, Utterance
 from ser.errors import InputError
 
@@ -47,4 +48,16 @@ def table_path(row: dict) -> str:
     return PurePosixPath(row["path"] or "").as_posix()
 
 
-FORMAT = Format(None, "", "a corpus of your own", "the terms of the recordings that it was trained on")
+def table_rows(folder: Path) -> list[dict]:
+    """The rows of a corpus's ``clips.csv``.
+
+    Raises
+    ------
+    InputError : no such file
+    """
+    if not (folder / TABLE).is_file():
+        raise InputError(f"{folder / TABLE}: no such file. docs/corpora.md says what it must hold.")
+    return artifacts.read_csv(folder / TABLE)
+
+
+FORMAT = Format("", "a corpus of your own", "the terms of the recordings that it was trained on", rows=table_rows)

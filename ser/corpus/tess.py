@@ -17,4 +17,4 @@ def parse_tess(path: str) -> Utterance:
     return Utterance(name, "female")
 
 
-FORMAT = Format(parse_tess, "", "TESS (Pichora-Fuller and Dupuis, 2020)", "trained on TESS: CC BY-NC-ND 4.0")
+FORMAT = Format("", "TESS (Pichora-Fuller and Dupuis, 2020)", "trained on TESS: CC BY-NC-ND 4.0", parse_tess)

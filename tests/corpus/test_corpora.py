@@ -14,7 +14,8 @@ from ser.answers.opening import open_bundle
 from ser.audio.reading import read_audio
 from ser.corpus.clips import ClipName, OtherEmotion, Utterance, emotion_of, words_of
 from ser.corpus.emodb import parse_emodb
-from ser.corpus.listing import read_names
+from ser.corpus.formats import FORMATS
+from ser.corpus.listing import list_clips, read_names
 from ser.corpus.ravdess import parse_ravdess
 from ser.corpus.table import table_parser
 from ser.corpus.tess import parse_tess
@@ -185,6 +186,43 @@ def test_a_bundle_is_scored_on_another_corpus(finished, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "6 speakers, some of whom the networks may have been trained on" in printed
     assert "95 % over speakers" in printed
+
+
+def listed(folder, format_name: str) -> dict[str, tuple[int, str, str | None]]:
+    """Actor, emotion and sex of each file of a corpus."""
+    found = list_clips(folder, FORMATS[format_name], words_of(None))
+    return {file: (said.name.actor, said.name.emotion, said.sex) for file, said in found.utterances.items()}
+
+
+def test_an_audiofolder_is_read_with_all_its_parts(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "metadata.csv").write_text("file_name,speaker_id,label\na.wav,7,angry\nx/b.wav,9,bored\n")
+    (tmp_path / "test").mkdir()
+    line = {"file_name": "c.wav", "speaker": 3, "emotion": "sad", "gender": "Female"}
+    (tmp_path / "test" / "metadata.jsonl").write_text(json.dumps(line) + "\n")
+    assert listed(tmp_path, "audiofolder") == {
+        "test/c.wav": (1, "sadness", "female"),
+        "train/a.wav": (2, "anger", None),
+    }
+    (tmp_path / "test" / "metadata.jsonl").write_text('{"file_name": "c.wav", "emotion": "sad"}\n')
+    with pytest.raises(InputError, match="lacks the column speaker or speaker_id or actor"):
+        listed(tmp_path, "audiofolder")
+    with pytest.raises(InputError, match=r"holds no metadata.csv or metadata.jsonl"):
+        listed(tmp_path / "train" / "x", "audiofolder")
+
+
+def test_a_database_of_audformat_is_put_together_by_file(tmp_path):
+    with pytest.raises(InputError, match="no database of audformat"):
+        listed(tmp_path, "audformat")
+    (tmp_path / "db.yaml").write_text("name: toy\n")
+    (tmp_path / "db.emotion.csv").write_text("file,emotion\naudio/a.wav,anger\naudio/b.wav,boredom\n")
+    with pytest.raises(InputError, match="no table says the speaker of audio"):
+        listed(tmp_path, "audformat")
+    (tmp_path / "db.files.csv").write_text("file,speaker,gender\naudio/a.wav,s1,male\naudio/b.wav,s2,female\n")
+    assert listed(tmp_path, "audformat") == {"audio/a.wav": (1, "anger", "male")}
+    (tmp_path / "db.parts.csv").write_text("file,start,end,emotion\naudio/a.wav,0,1,anger\n")
+    with pytest.raises(InputError, match="of segments"):
+        listed(tmp_path, "audformat")
 
 
 @pytest.mark.pipeline

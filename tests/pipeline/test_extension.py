@@ -64,7 +64,7 @@ def parse_toy(path: str) -> Utterance:
     return Utterance(ClipName(stem, int(speaker), number, emotion, "XX"))
 
 
-FORMAT = Format(parse_toy, "", "Toy (nobody, 2026)", "free")
+FORMAT = Format("", "Toy (nobody, 2026)", "free", parse_toy)
 '''
 
 

@@ -1,0 +1,45 @@
+"""audEERING's ``audformat``: a database as ``db.yaml`` with its tables, such as ``audb`` gives it.
+
+https://audeering.github.io/audformat/data-format.html
+"""
+
+from pathlib import Path
+
+from ser import artifacts
+from ser.corpus.clips import Format
+from ser.errors import InputError
+
+SEX = ("sex", "gender")
+
+
+def audformat_rows(folder: Path) -> list[dict]:
+    """Rows of ``ser.corpus.table`` from a database's tables, put together by file.
+
+    Raises
+    ------
+    InputError : no database, no column for emotions or speakers, or tables of segments instead of files
+    """
+    if not (folder / "db.yaml").is_file():
+        raise InputError(f"{folder}: holds no db.yaml, so no database of audformat.")
+    tables = [artifacts.read_csv(path) for path in sorted(folder.glob("db.*.csv"))]
+    whole = [rows for rows in tables if rows and "file" in rows[0] and "start" not in rows[0]]
+    if any(rows and "emotion" in rows[0] and "start" in rows[0] for rows in tables):
+        raise InputError(f"{folder}: its emotions are of segments. Cut them into files first, such as by audb.")
+    said: dict[str, dict] = {}
+    for rows in whole:
+        for row in rows:
+            said.setdefault(row["file"], {}).update({column: value for column, value in row.items() if value})
+    found = [row for row in said.values() if "emotion" in row]
+    if not found:
+        raise InputError(f"{folder}: none of {len(tables)} tables as CSV has the columns file and emotion.")
+    silent = [row["file"] for row in found if "speaker" not in row]
+    if silent:
+        raise InputError(f"{folder}: no table says the speaker of {silent[0]} and {len(silent) - 1} others.")
+    return [
+        {"path": row["file"], "speaker": row["speaker"], "emotion": row["emotion"]}
+        | {"sex": next((row[column] for column in SEX if column in row), "")}
+        for row in found
+    ]
+
+
+FORMAT = Format("", "a corpus of your own", "the terms of the recordings that it was trained on", rows=audformat_rows)
