@@ -44,7 +44,8 @@ cross-validate: $(STAMP) ## train every fold and study on corpus.dir, which shou
 	dvc repro augment features_1d spectrograms
 	python -m studies.cross_validate
 
-ablation: $(STAMP) ## what each step adds or costs, by 'dvc exp run'
+ablation: $(STAMP) ## what each step adds or costs, on corpus.dir, which should be CREMA-D
+	dvc repro augment features_1d split
 	python -m studies.ablate
 
 # The peers want other versions than the project in places: a lock is complete, so nothing is resolved.
