@@ -193,11 +193,6 @@ def _add_calibrate(commands) -> None:
     )
     command.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER", help="recordings of one voice; 4 to 20 are good")
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write, such as me.profile")
-    command.add_argument(
-        "--neutral",
-        action="store_true",
-        help="all recordings are of the ordinary voice, such as sentences read aloud; leave it out for mixed moods",
-    )
     _add_model(command)
     command.set_defaults(run=_calibrate)
 
@@ -212,7 +207,7 @@ def _calibrate(options: argparse.Namespace) -> int:
         except InputError as error:
             raise InputError(f"{options.output}: exists and is no profile; name another with --output.") from error
     paths = find_recordings(options.paths)
-    profile, failures = calibrate_files(open_recognizer(options.model), paths, neutral=options.neutral)
+    profile, failures = calibrate_files(open_recognizer(options.model), paths)
     for failure in failures:
         print(f"ser: {failure.file}: {failure.message}; left out", file=sys.stderr)
     profile.save(options.output)

@@ -145,7 +145,7 @@ class Model:
             return [self._answer(_ask(recognizer, one, sample_rate)) for one in recording]
         return self._answer(_ask(recognizer, recording, sample_rate))
 
-    def calibrate(self, recordings: Sequence, sample_rate: float | None = None, *, neutral: bool = False) -> Profile:
+    def calibrate(self, recordings: Sequence, sample_rate: float | None = None) -> Profile:
         """Learn a voice and a microphone from some recordings, which nobody needs to label.
 
         Parameters
@@ -153,8 +153,6 @@ class Model:
         recordings : paths, folders or arrays, as ``predict`` takes them, all of one voice on one microphone; 4 to 20
             sentences are good
         sample_rate : Hz, of arrays
-        neutral : whether all are of the ordinary voice, such as sentences read aloud: what is said in another mood
-            is then heard as a departure from it
 
         Returns
         -------
@@ -182,7 +180,7 @@ class Model:
                 heard.append(self._recognizer.listen([as_samples(one)], _checked_rate(sample_rate)))
         if not heard:
             raise InputError("No recordings to calibrate with: give some of one voice on one microphone.")
-        return self._recognizer.profile_of(heard, neutral=neutral)
+        return self._recognizer.profile_of(heard)
 
     def _with(self, profile: "Profile | str | Path | None") -> Recognizer:
         if isinstance(profile, str | Path):

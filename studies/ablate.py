@@ -69,10 +69,8 @@ ROWS: dict[str, dict] = {
     **{
         f"devices without {name}": {f"augment.device.{name}": 0.0} for name in ("microphone", "room", "noise", "babble")
     },
-    "copies through MP3": {"augment.device.codec": 0.15},
     "never a reference": {"training.references.none": 1.0},
     "references of all emotions only": {"training.references.neutral": 0.0, "training.references.two_emotions": 0.0},
-    "never told of the ordinary voice": {"training.references.told": 0.0},
     "with the level": {"training.level": True},
     "twice the epochs": {"train_cnn1d.epochs": 30},
     "no masks": {f"{FLY}.time_masks": 0, f"{FLY}.mel_masks": 0},

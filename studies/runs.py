@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser import artifacts
-from ser.emotions import NEUTRAL
 from ser.features.relative import clip_sums
 from ser.networks.baseline import predict_baseline
 from ser.networks.network import Network, find_network
@@ -37,8 +36,8 @@ PROFILES: dict[str, tuple[int, str | None]] = {
     "4": (4, None),
     "16": (16, None),
     "all": (0, None),
-    "4 neutral": (4, NEUTRAL),
-    "8 neutral": (8, NEUTRAL),
+    "4 neutral": (4, "neutral"),
+    "8 neutral": (8, "neutral"),
 }
 # Two trainings with a thread each are done sooner than one after the other with two, and what a training
 # finds does not depend on how many processors there are. In single precision, so that figures from a GPU
@@ -167,7 +166,6 @@ def profile_answers(
             if len(enrolled) == 0:  # nothing to know the speaker by
                 continue
             said = clip_sums(answer, features[enrolled].astype(np.float32), columns=count, width=width)
-            said[:, -1] = emotion == NEUTRAL  # as 'ser calibrate --neutral' says it
             if clips:
                 others = np.setdiff1d(own, enrolled)
                 scored.append(others)

@@ -69,8 +69,7 @@ _ = axes.legend(loc="upper right", ncols=3, frameon=False)
 # ## A voice that is known
 #
 # Other recordings of the same voice on the same microphone help more than anything
-# else; nobody needs to label them. With `neutral=True` the networks are told that all
-# of them are of the ordinary voice, such as sentences read aloud.
+# else; nobody needs to label them.
 
 # %%
 third = len(samples) // 3

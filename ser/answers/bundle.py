@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from ser.answers.bundle_schema import check_description
 from ser.errors import InputError
 
-FORMAT, FORMAT_VERSION = "ser-bundle", 4
+FORMAT, FORMAT_VERSION = "ser-bundle", 3
 NETWORK_FILE = re.compile(r"([a-z][a-z0-9_]{0,40})\.onnx")
 MOST_NETWORKS = 10
 LARGEST_BYTES = 100_000_000  # of all files inside; a small archive may unpack to a huge one

@@ -163,7 +163,7 @@ class Description(Known):
     """``bundle.json`` without its hash."""
 
     format: Literal["ser-bundle"]
-    format_version: Literal[4]
+    format_version: Literal[3]
     emotions: Annotated[list[Emotion], Field(min_length=2, max_length=100), AfterValidator(_ordered)]
     networks: Annotated[dict[Name, NetworkReads], Field(min_length=1, max_length=10)]
     params: dict[str, Any]

@@ -15,7 +15,6 @@ from ser.corpus.clips import SYNONYMS
 from ser.corpus.formats import FORMATS, describe
 from ser.corpus.listing import Listing, list_clips
 from ser.corpus.partitions import PUBLISHED_PROTOCOLS, published_partition
-from ser.emotions import NEUTRAL
 from ser.errors import InputError
 from ser.scoring.scores import FEW_ACTORS, accuracy, confusion, rounded, score, unweighted_average_recall
 
@@ -84,8 +83,8 @@ def outcomes_with_profiles(
     ----------
     clips : of each speaker, drawn at random, make the profile and are then not answered; with ``None`` the profile
         is of all clips of the speaker, and all are answered
-    emotion : what the clips of the profile are to be, such as ``"neutral"`` for somebody's ordinary voice, which the
-        networks are then told; any, if ``None``; a speaker without such a clip is left out
+    emotion : what the clips of the profile are to be, such as ``"neutral"`` for somebody's ordinary voice; any, if
+        ``None``; a speaker without such a clip is left out
     """
     by_speaker: dict[int, list[str]] = {}
     for path, utterance in listing.utterances.items():
@@ -97,7 +96,7 @@ def outcomes_with_profiles(
         if not given or not asked:  # nothing to know the speaker by, or nothing left to ask
             continue
         try:
-            profile, _ = calibrate_files(recognizer, given, neutral=emotion == NEUTRAL)
+            profile, _ = calibrate_files(recognizer, given)
         except InputError as error:
             yield from (Outcome(path, kind="no profile", message=str(error)) for path in asked)
             continue

@@ -53,9 +53,7 @@ def heard_or_outcome(name: str, listen: Callable[[], Heard]) -> Heard | Outcome:
     return heard[0] if heard else failed
 
 
-def profile_from(
-    recognizer: Recognizer, found: Iterable[Heard | Outcome], *, neutral: bool = False
-) -> tuple[Profile | None, list[Outcome]]:
+def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tuple[Profile | None, list[Outcome]]:
     """A profile from what was heard of one voice on one microphone, and the outcomes of what could not be used.
 
     ``None`` where nothing could be used. What comes after ``MOST_CLIPS`` clips is not asked for.
@@ -71,17 +69,11 @@ def profile_from(
             break
     if not clips:
         return None, failures
-    return recognizer.profile_of(clips, neutral=neutral), failures
+    return recognizer.profile_of(clips), failures
 
 
-def calibrate_files(
-    recognizer: Recognizer, paths: list[str], *, neutral: bool = False
-) -> tuple[Profile, list[Outcome]]:
+def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, list[Outcome]]:
     """A profile from files, and the outcomes of those that could not be used.
-
-    Parameters
-    ----------
-    neutral : whether all are known to be of the ordinary voice
 
     Raises
     ------
@@ -95,7 +87,7 @@ def calibrate_files(
                 own = paths[start : start + threads]
                 yield from pool.map(lambda path: heard_or_outcome(path, partial(listen_source, recognizer, path)), own)
 
-    profile, failures = profile_from(recognizer, heard(), neutral=neutral)
+    profile, failures = profile_from(recognizer, heard())
     if profile is None:
         first = f" {failures[0].file}: {failures[0].message}." if failures else ""
         raise InputError(f"None of {len(failures)} recordings can be calibrated with.{first}")

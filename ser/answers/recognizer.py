@@ -256,13 +256,12 @@ class Recognizer:
         frames, mels = (np.concatenate(arrays)[:most] for arrays in zip(*heard, strict=True))
         return frames, mels
 
-    def profile_of(self, heard: Sequence[Heard], *, neutral: bool = False) -> Profile:
+    def profile_of(self, heard: Sequence[Heard]) -> Profile:
         """What recordings of one voice and microphone have in common; nobody needs to say what is in them.
 
         Parameters
         ----------
         heard : of each recording, as ``features`` and ``listen`` give it; clips beyond ``MOST_CLIPS`` are left out
-        neutral : whether all are known to be of the ordinary voice
         """
         frames, mels = (np.concatenate(arrays)[:MOST_CLIPS] for arrays in zip(*heard, strict=True))
         arrays = {"features_1d": frames, "spectrograms": mels}
@@ -275,8 +274,6 @@ class Recognizer:
             ).sum(axis=0)
             for name, own in self.networks.items()
         }
-        for own in sums.values():
-            own[-1] = len(frames) if neutral else 0
         return Profile(self.about["hash"], len(frames), sums)
 
     def _answer(self, name: str, given: NDArray, sums: NDArray) -> tuple[NDArray, NDArray]:

@@ -183,16 +183,15 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
         return Response(picture[0], media_type="image/png") if outcome.recognition else _refuse(outcome)
 
     @server.post("/calibrate", response_model=Calibration, openapi_extra=RECORDING)
-    async def calibrate(request: Request, neutral: bool = False, bundle: int = 1):
+    async def calibrate(request: Request, bundle: int = 1):
         """A profile from recordings of one voice on one microphone, to send beside others to ``/predict``.
 
-        ``neutral`` says that all are of the ordinary voice, such as sentences read aloud. Nothing is kept here. What
-        cannot be used is listed in ``left_out``.
+        Nothing is kept here. What cannot be used is listed in ``left_out``.
         """
         async with _recordings(request) as (recordings, _):
             own = ask.recognizer(bundle)
             heard = partial(ask.listen_to_all, recordings, own)
-            profile, failures = await ask.run(lambda: profile_from(own, heard(), neutral=neutral))
+            profile, failures = await ask.run(lambda: profile_from(own, heard()))
         if profile is None:
             return _refuse(failures[0])
         left_out = [record(failure) for failure in failures]

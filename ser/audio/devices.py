@@ -42,7 +42,6 @@ class DeviceShares(Block):
     band_limit: Fraction
     telephone: Fraction
     clipping: Fraction
-    codec: Fraction
 
     @model_validator(mode="after")
     def _rising(self):
@@ -69,7 +68,6 @@ class Device:
     lowpass_hz : limit of the band
     telephone : band of 300 to 3,400 Hz and mu-law
     clipped : share of the samples that are clipped
-    compression : of an MP3, from 0, which hardly changes a voice, to 1, its lowest rate
     seed : of what else is random about the device
     """
 
@@ -84,7 +82,6 @@ class Device:
     lowpass_hz: float | None
     telephone: bool
     clipped: float | None
-    compression: float | None
     seed: int
 
 
@@ -114,7 +111,6 @@ def draw_device(settings: DeviceShares, rng: np.random.Generator) -> Device:
         lowpass_hz=uniform(2800, 7500) if limited and not telephone else None,
         telephone=telephone,
         clipped=uniform(0.0005, 0.01) if happens(settings.clipping) else None,
-        compression=uniform(0.6, 0.99) if happens(settings.codec) else None,
         seed=int(rng.integers(2**31)),
     )
 
@@ -167,11 +163,7 @@ def through_device(
     elif device.lowpass_hz is not None and device.lowpass_hz < sample_rate / 2:
         low = scipy.signal.butter(4, device.lowpass_hz, "low", fs=sample_rate, output="sos")
         signal = scipy.signal.sosfilt(low, signal).astype(np.float32)
-    if device.clipped is not None:
-        signal = clip(signal, share=device.clipped)
-    return (
-        signal if device.compression is None else mp3(signal, sample_rate=sample_rate, compression=device.compression)
-    )
+    return signal if device.clipped is None else clip(signal, share=device.clipped)
 
 
 def respond(

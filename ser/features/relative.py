@@ -91,12 +91,11 @@ def are_sums(sums: NDArray[np.float32], frame_sums: int, clips: int) -> bool:
     frame_sums : how many of them are over frames
     """
     counts, values, squares = sums[:frame_sums].reshape(3, -1).astype(np.float64)
-    channels = (len(sums) - frame_sums - 2) // 2
-    said, said_squares = sums[frame_sums + 1 : -1].reshape(2, channels).astype(np.float64)
+    channels = (len(sums) - frame_sums - 1) // 2
+    said, said_squares = sums[frame_sums + 1 :].reshape(2, channels).astype(np.float64)
     pairs = [(counts, values, squares), (np.full(channels, clips), said, said_squares)]
     return (
         sums[frame_sums] == clips
-        and sums[-1] in (0, clips)
         and counts.max() <= MOST_FRAMES * clips
         and all(
             (count >= 0).all() and (square >= 0).all() and (value**2 <= 1.01 * count * square + 1).all()

@@ -7,7 +7,6 @@ from ser.features.relative import CEILING, FLOOR, LOUD_DB, VOICED_HARMONICITY, S
 
 DECIBEL = 10.0 / 2.302585092994046  # of a natural logarithm of power
 USUAL_LEVEL_DB, USUAL_LEVEL_SPREAD_DB = 85.0, 10.0  # of a clip's loudest frames, above ``mel.FLOOR_POWER``
-COMPRESSION = 0.5  # exponent of a band's power in the loudness of a frame
 SMOOTHED_FRAMES = 5  # over which the loudest level is averaged, so that a click is not the clip's level
 
 
@@ -17,17 +16,18 @@ class FrameSums(layers.Layer):
 
     A frame is padding when it is 0 in every feature, as the features of digital silence are; it is loud when
     it lies within ``LOUD_DB`` of the clip's loudest. What lies between is the room's noise, whose distance
-    from the voice says how loudly somebody spoke only as long as the microphone stays the same. Bands add up
-    compressed, as in hearing (Stevens 1957), so that a microphone that lifts some of them makes no other frame
-    the loudest.
+    from the voice says how loudly somebody spoke only as long as the microphone stays the same.
+
+    ``loudness`` is the exponent of a band's power in the level of a frame: 1 is physical power; with less, as in
+    hearing (Stevens 1957), a microphone that lifts some bands makes other frames the loudest less often.
 
     Input: ``(batch, frames, features)``. Output: sums ``(batch, 3, features)`` of count, value and square;
     whether loud ``(batch, frames, 1)``; level of the loudest frames ``(batch, 1, 1)``, dB
     """
 
-    def __init__(self, scales: dict, **kwargs):
+    def __init__(self, scales: dict, *, loudness: float = 1.0, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)  # levels are a small difference of large numbers
-        self.scales = Scales(**scales)
+        self.scales, self.loudness = Scales(**scales), loudness
 
     def call(self, features):
         sound = ops.any(ops.not_equal(features, 0), axis=-1, keepdims=True)
@@ -44,14 +44,13 @@ class FrameSums(layers.Layer):
         return ops.stack([ops.sum(part, axis=1) for part in parts], axis=1), loud, top
 
     def _level(self, features):
-        """Level of each frame ``(batch, frames, 1)``, dB: of all columns that are levels, with compressed powers."""
+        """Level of each frame ``(batch, frames, 1)``, dB: the sum over all columns that are levels."""
         is_level = ops.convert_to_tensor(self.scales.is_level, "float32")
-        power = is_level * ops.exp(features * is_level * (COMPRESSION / DECIBEL))
-        mean = ops.sum(power, axis=-1, keepdims=True) * (1 / max(1, sum(self.scales.is_level)))
-        return (DECIBEL / COMPRESSION) * ops.log(ops.maximum(mean, 1.0))
+        power = is_level * ops.exp(features * is_level * (self.loudness / DECIBEL))
+        return (DECIBEL / self.loudness) * ops.log(ops.maximum(ops.sum(power, axis=-1, keepdims=True), 1.0))
 
     def get_config(self):
-        return {**super().get_config(), "scales": vars(self.scales)}
+        return {**super().get_config(), "scales": vars(self.scales), "loudness": self.loudness}
 
 
 @keras.saving.register_keras_serializable("ser")

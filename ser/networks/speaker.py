@@ -27,12 +27,9 @@ class SpeakerNetwork:
     Attributes
     ----------
     training : from features ``(batch, frames, columns)``, references ``(batch, batch)``, whose row is 1 where
-        another clip of the batch is a reference of this one, mixing ``(batch, batch)``, whose row says of
-        which clips an example is made up, and ``(batch, 1)``, 1 where the network is told that all references
-        are of the ordinary voice, to logits ``(batch, emotions)``
-    answering : from features and reference sums ``(batch, sums)`` to logits, and to the clip's own sums. The sums
-        are those over the frames, the number of clips, what the convolutions say and its square, and the number
-        of clips that are told to be of the ordinary voice, which is 0 of a clip's own: a clip does not say so
+        another clip of the batch is a reference of this one, and mixing ``(batch, batch)``, whose row says of
+        which clips an example is made up, to logits ``(batch, emotions)``
+    answering : from features and reference sums ``(batch, sums)`` to logits, and to the clip's own sums
     """
 
     training: keras.Model
@@ -50,7 +47,7 @@ def build_network(network: Network, params, frames: int, table: Sequence[dict]) 
     """
     own, common = network.settings_of(params), params.training
     scales = scales_of(table)
-    sums_of = FrameSums(vars(scales), name="sums")
+    sums_of = FrameSums(vars(scales), loudness=network.loudness, name="sums")
     relate = RelativeFeatures(vars(scales), level=common.level, name="relative")
     hide = SpecAugment(
         time_masks=common.on_the_fly.time_masks,
@@ -71,24 +68,23 @@ def build_network(network: Network, params, frames: int, table: Sequence[dict]) 
     sums, loud, top = sums_of(features)
     size = 3 * len(table)
 
-    given = keras.Input((size + 2 * convolutions.output.shape[-1] + 2,), name="reference")
+    given = keras.Input((size + 1 + 2 * convolutions.output.shape[-1],), name="reference")
     of_frames = layers.Reshape((3, len(table)), name="reference_frames")(given[:, :size])
     pooled = convolutions(relate(features, loud, top, sums + of_frames))
-    logits = classify([normalize(pooled, given[:, size:-1]), given[:, size : size + 1], given[:, -1:]])
+    logits = classify([normalize(pooled, given[:, size:]), given[:, size : size + 1]])
     said = layers.Concatenate(name="statistics_of_clip")(
-        [layers.Reshape((size,), name="frames_of_clip")(sums), *_said(pooled), 0 * sums[:, 0, :1]]
+        [layers.Reshape((size,), name="frames_of_clip")(sums), *_said(pooled)]
     )
     answering = keras.Model([features, given], [logits, said], name=network.name)
 
     references = keras.Input((None,), name="references")
     mixing = keras.Input((None,), name="mixing")
-    ordinary = keras.Input((1,), name="ordinary")
     others = ops.reshape(references @ ops.reshape(sums, (-1, size)), (-1, 3, len(table)))
     pooled = convolutions(hide(relate(features, loud, top, sums + others)))
     of_clips = references @ ops.concatenate(_said(pooled), axis=-1)
-    logits = classify([mixing @ normalize(pooled, of_clips), of_clips[:, :1], ordinary])
+    logits = classify([mixing @ normalize(pooled, of_clips), of_clips[:, :1]])
     return SpeakerNetwork(
-        keras.Model([features, references, mixing, ordinary], logits, name=f"{network.name}_training"), answering
+        keras.Model([features, references, mixing], logits, name=f"{network.name}_training"), answering
     )
 
 
@@ -99,16 +95,14 @@ def _said(pooled) -> list:
 
 
 def _head(channels: int, *, emotions: int, dropout: float) -> keras.Model:
-    """Dropout, a dense layer, dropout, and the logits; it knows how many references there were, and of what kind."""
-    normalised, clips, ordinary = (keras.Input((size,)) for size in (channels, 1, 1))
+    """Dropout, a dense layer, dropout, and the logits; it knows how many references there were."""
+    normalised, clips = keras.Input((channels,), name="normalised"), keras.Input((1,), name="clips")
     x = layers.Dropout(dropout, name="dropout_pooled")(normalised)
-    trust = clips * ops.reciprocal(clips + SHRUNK_BY_CLIPS)
-    x = layers.Concatenate(name="with_trust")(
-        [x, trust, *(ops.cast(value > 0, "float32") for value in (clips, ordinary))]
-    )
+    trust = [clips * ops.reciprocal(clips + SHRUNK_BY_CLIPS), ops.cast(clips > 0, "float32")]
+    x = layers.Concatenate(name="with_trust")([x, *trust])
     x = layers.Dense(DENSE_UNITS, use_bias=False, name="dense")(x)
     x = layers.BatchNormalization(name="dense_norm")(x)
     x = layers.Activation("relu", name="dense_relu")(x)
     x = layers.Dropout(0.75 * dropout, name="dropout_dense")(x)
     logits = layers.Dense(emotions, dtype="float32", name="logits")(x)
-    return keras.Model([normalised, clips, ordinary], logits, name="head")
+    return keras.Model([normalised, clips], logits, name="head")

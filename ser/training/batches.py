@@ -55,7 +55,7 @@ class Batches:
         clips, groups = clips[chosen], groups[chosen]
         rng = np.random.default_rng([self.seed, epoch, index])
         features = self.pool.features[self.pool.rows[clips, versions[chosen]]].astype(np.float32)
-        references, told = draw_references(
+        references = draw_references(
             groups,
             self.pool.labels[clips],
             self.settings.references,
@@ -65,7 +65,7 @@ class Batches:
         )
         mixing = draw_mixing(len(clips), self.settings.on_the_fly.mixup_alpha, rng)
         targets = mixing @ self.pool.targets[clips]
-        inputs = (self.augment(features, rng), references, mixing, told)
+        inputs = (self.augment(features, rng), references, mixing)
         return (inputs, targets) if self.class_weights is None else (inputs, targets, targets @ self.class_weights)
 
     def order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -97,25 +97,23 @@ def draw_references(
     *,
     emotions: int,
     neutral: int | None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> NDArray[np.float32]:
     """Which clips of a batch are references of which, never a clip of itself.
 
     Parameters
     ----------
     groups, labels : of each clip, shape ``(batch,)``
     settings : the parameters ``training.references``: the share of clips that have none; of the others, the
-        share whose references are neutral, as the voice of somebody who reads aloud, and how often the network
-        is told so; and the share whose references have two emotions
+        share whose references are neutral, as the voice of somebody who reads aloud; and the share whose
+        references have two emotions
     emotions : how many there are
     neutral : which of them is the ordinary voice; ``None`` where none is: any references then
 
     Returns
     -------
-    shape ``(batch, batch)``, 1 where the clip of the column is a reference of the row's; and ``(batch, 1)``, 1 where
-    the network is told that they are neutral
+    shape ``(batch, batch)``, 1 where the clip of the column is a reference of the row's
     """
     references = np.zeros((len(groups), len(groups)), np.float32)
-    told = np.zeros((len(groups), 1), np.float32)
     for clip in range(len(groups)):
         if rng.random() < settings.none:
             continue
@@ -124,12 +122,11 @@ def draw_references(
         kind = rng.random()
         if kind < settings.neutral:
             others = others if neutral is None else others[labels[others] == neutral]
-            told[clip] = neutral is not None and len(others) > 0 and rng.random() < settings.told
         elif kind < settings.neutral + settings.two_emotions:
             others = others[np.isin(labels[others], rng.permutation(emotions)[:2])]
         count = int(rng.choice([*REFERENCE_CLIPS, len(groups)]))
         references[clip, rng.permutation(others)[:count]] = 1
-    return references, told
+    return references
 
 
 def draw_mixing(clips: int, alpha: float, rng: np.random.Generator) -> NDArray[np.float32]:

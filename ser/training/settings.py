@@ -25,7 +25,6 @@ class References(Block):
 
     none: Fraction
     neutral: Fraction
-    told: Fraction
     two_emotions: Fraction
 
 

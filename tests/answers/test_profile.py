@@ -72,17 +72,6 @@ def test_files_arrays_and_their_order_make_one_profile(model, folder):
         model.calibrate([np.zeros(16000)], 16000)
 
 
-def test_a_profile_says_that_it_is_of_the_ordinary_voice(model, folder, tmp_path, capsys):
-    mixed, neutral = model.calibrate([folder]), model.calibrate([folder], neutral=True)
-    for name, own in neutral.sums.items():
-        np.testing.assert_array_equal(own[:-1], mixed.sums[name][:-1])
-        assert (own[-1], mixed.sums[name][-1]) == (3, 0)
-    answers = [model.predict(voice(220.0), 16000, profile=one).probabilities for one in (mixed, neutral)]
-    assert answers[0] != answers[1]
-    assert run(capsys, "calibrate", folder, "--neutral", "-o", tmp_path / "me.profile")[0] == 0
-    assert read_profile(tmp_path / "me.profile").content() == neutral.content()
-
-
 def test_a_long_recording_gives_a_clip_for_each_window(model):
     assert model.calibrate([voice(150.0, seconds=9.0)], 16000).clips == 5
 
@@ -124,7 +113,7 @@ def test_sums_that_are_none_are_refused(model, folder, tmp_path, value):
         read_profile(tmp_path / "bad.profile")
 
 
-@pytest.mark.parametrize(("place", "value"), [(-1, -1.0), (-1, 2.0), (-2, -1.0), (0, -4.0), (None, 5.0), (1, 1e11)])
+@pytest.mark.parametrize(("place", "value"), [(-1, -1.0), (0, -4.0), (None, 5.0), (1, 1e11)])
 def test_a_profile_whose_numbers_are_no_sums_is_refused(model, folder, place, value):
     """Its hash is right: whoever made it can have written anything."""
     profile = model.calibrate([folder])

@@ -174,7 +174,6 @@ def test_an_mp3_of_a_low_rate_keeps_the_voice_and_loses_the_upper_band(rng):
         frequency_hz = np.fft.rfftfreq(len(hiss), 1 / rate)
         assert power[frequency_hz > 5000].sum() < 1e-3 * power.sum()
         assert frequency_hz[power.argmax()] == pytest.approx(500 * rate / SAMPLE_RATE, abs=2)
-    assert len(heard(hiss, compression=0.6)) >= len(hiss)
 
 
 def test_devices_are_drawn_in_their_shares_and_ranges():
@@ -184,7 +183,6 @@ def test_devices_are_drawn_in_their_shares_and_ranges():
         ("response_db", settings.microphone),
         ("snr_db", settings.noise),
         ("clipped", settings.clipping),
-        ("compression", settings.codec),
     ):
         assert np.mean([getattr(one, name) is not None for one in drawn]) == pytest.approx(share, abs=0.04)
     snr_db = [one.snr_db for one in drawn if one.snr_db is not None]

@@ -178,7 +178,6 @@ RERUNS = {
             "device.band_limit": 0.5,
             "device.telephone": 0.5,
             "device.clipping": 0.5,
-            "device.codec": 0.5,
             "seed": 1,
         }.items()
     },
@@ -221,7 +220,6 @@ RERUNS = {
             "group_clips": 10,
             "references.none": 0.2,
             "references.neutral": 0.2,
-            "references.told": 0.5,
             "references.two_emotions": 0.2,
             "soft_labels": 0.5,
             "class_weights": True,

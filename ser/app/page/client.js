@@ -24,8 +24,8 @@ export async function explain(recording, voice) {
   return (await ask("/explain", form([recording], voice.profiles.get(1)))).blob();
 }
 
-export async function calibrate(recordings, neutral, bundle) {
-  return (await ask(`/calibrate?neutral=${neutral}&bundle=${bundle}`, form(recordings))).json();
+export async function calibrate(recordings, bundle) {
+  return (await ask(`/calibrate?bundle=${bundle}`, form(recordings))).json();
 }
 
 export async function example(name) {

@@ -114,7 +114,7 @@ async function learn(blobs) {
   try {
     const found = [];
     for (const bundle of info.bundles.keys()) {
-      found.push(await calibrate(voice.recordings, byId("neutral").checked, bundle + 1));
+      found.push(await calibrate(voice.recordings, bundle + 1));
     }
     if (mine !== lesson) return;
     found.forEach(({profile}, bundle) => voice.profiles.set(bundle + 1, profile));
