@@ -7,7 +7,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help repro test test-fast lint format hooks docs cross-validate ablation bench soak results lock
+# Tests at once, a process each; one of them uses a gigabyte.
+AT_ONCE := -n auto --maxprocesses=4 --dist worksteal
+
+.PHONY: help repro test test-fast lint format hooks docs cross-validate ablation bench soak results hub lock
 .DEFAULT_GOAL := repro
 
 help: ## list the targets
@@ -19,10 +22,10 @@ repro: $(STAMP) ## set up, and run the pipeline on the corpus of params.yaml (th
 	@cat metrics/scores.md
 
 test: $(STAMP) ## set up, and run all tests
-	python -m pytest
+	python -m pytest $(AT_ONCE) --cov --cov-report=term
 
 test-fast: $(STAMP) ## the developer's inner loop: no pipeline, no training, no browser
-	python -m pytest -m "not pipeline and not slow and not network and not training and not browser and not server"
+	python -m pytest $(AT_ONCE) -m "not pipeline and not slow and not network and not training and not browser and not server"
 
 hooks: $(STAMP) ## check the style at every commit
 	printf '#!/bin/sh\nexec make --no-print-directory lint\n' > .git/hooks/pre-commit
@@ -65,6 +68,9 @@ soak: $(STAMP) ## five minutes of clients, bad uploads and stalled connections a
 
 results: $(STAMP) ## write the tables of the pages from results/, the bundle and the code
 	python -m studies.pages
+
+hub: $(STAMP) ## write what goes to the Hugging Face Hub into build/hub
+	python -m studies.hub
 
 $(STAMP): requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) found. Install Python 3.11 or newer, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }

@@ -297,6 +297,15 @@ def _add_app(commands) -> None:
     )
     command.add_argument("--port", type=port, default=7860, help="port to listen on (7860)")
     command.add_argument("--token", help="what a user must know; made at each start where the network is let in")
+    command.add_argument(
+        "--public",
+        type=host_name,
+        metavar="NAME",
+        help="everyone who reaches the server under this name may ask, without a token: for a proxy with TLS before it",
+    )
+    command.add_argument(
+        "--framed-by", type=origin, metavar="ORIGIN", help="with --public: the page that may show this one in a frame"
+    )
     _add_model(command)
     command.add_argument("--compare", metavar="PATH", help="another bundle, whose answers stand beside the first's")
     _add_profile(command)
@@ -315,18 +324,38 @@ def _app(options: argparse.Namespace) -> int:
         raise InputError(f"The page needs {error.name}: pip install '.[app]' in the project's folder") from error
     if options.token is not None and not re.fullmatch(r"[!-~]{8,200}", options.token):
         raise InputError("--token: expected at least 8 characters of ASCII, without spaces.")
-    token = options.token or (None if is_loopback(options.host) else secrets.token_urlsafe(24))
+    if options.public and options.token:
+        raise InputError("--public asks for no token: leave out --token, or --public.")
+    if options.framed_by and not options.public:
+        raise InputError("--framed-by goes with --public.")
+    open_to_all = is_loopback(options.host) or options.public
+    token = options.token or (None if open_to_all else secrets.token_urlsafe(24))
     stopping = threading.Event()
     recognizers = {options.model or "the bundle of this package": open_recognizer(options.model, options.profile)}
     if options.compare in recognizers:
         raise InputError(f"--compare: {options.compare} is the bundle that answers already; name another.")
     if options.compare:
         recognizers[options.compare] = open_recognizer(options.compare)
+    allowed = access(options.host, token, public=options.public, framed_by=options.framed_by)
     with listen(options.host, options.port) as listener:
-        app = build(recognizers, access=access(options.host, token), stopping=stopping)
+        app = build(recognizers, access=allowed, stopping=stopping)
         print(f"{address_of(options.host, options.port, token)} (Ctrl+C ends it)", flush=True)
         serve(app, listener, stopping=stopping)
     return 0
+
+
+def host_name(text: str) -> str:
+    """A server's name, for argparse."""
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", text):
+        raise argparse.ArgumentTypeError(f"{text}: expected a name such as ser.example.org")
+    return text
+
+
+def origin(text: str) -> str:
+    """The origin of a page, for argparse."""
+    if not re.fullmatch(r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", text):
+        raise argparse.ArgumentTypeError(f"{text}: expected an origin such as https://example.org")
+    return text
 
 
 def port(text: str) -> int:

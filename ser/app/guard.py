@@ -51,12 +51,14 @@ class Access:
     ----------
     hosts : names and addresses, in lower case, without ports
     any_address : whether every literal IP address is such a name (DNS rebinding needs a name, never an address)
-    token : ``None`` where everyone on this machine may ask
+    token : ``None`` where everyone who reaches the server may ask
+    framed_by : origin of the one other page that may show this one in a frame, such as ``https://huggingface.co``
     """
 
     hosts: frozenset[str]
     any_address: bool = False
     token: str | None = None
+    framed_by: str | None = None
 
     def knows(self, host: str) -> bool:
         """Whether a ``Host`` header or the netloc of an ``Origin`` is one of this server's."""
@@ -64,8 +66,10 @@ class Access:
         return name in self.hosts or (self.any_address and _is_address(name))
 
 
-def access(host: str, token: str | None) -> Access:
-    """What ``--host`` and ``--token`` allow."""
+def access(host: str, token: str | None, *, public: str | None = None, framed_by: str | None = None) -> Access:
+    """What ``--host``, ``--token``, ``--public`` and ``--framed-by`` allow."""
+    if public is not None:
+        return Access(LOOPBACK_HOSTS | {public.lower()}, framed_by=framed_by)
     if host in EVERY_ADDRESS:
         own = {socket.gethostname().lower(), socket.getfqdn().lower()}
         return Access(LOOPBACK_HOSTS | own, any_address=True, token=token)
@@ -103,7 +107,7 @@ class Guard:
             return
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         body = _Body(receive)
-        send = _with_headers(send, body, DOCS_POLICY if scope["path"] == "/docs" else CONTENT_POLICY)
+        send = _with_headers(send, body, self._headers(scope["path"]))
         refused = self._refuse(scope, headers)
         self.requests += 1
         try:
@@ -138,6 +142,14 @@ class Guard:
                 500, "fault", "the server could not answer; its window says more", {"connection": "close"}
             )
         await refused(scope, body.receive, send)
+
+    def _headers(self, path: str) -> dict[str, str]:
+        policy = DOCS_POLICY if path == "/docs" else CONTENT_POLICY
+        if self.access.framed_by is None:
+            return HEADERS | {"content-security-policy": policy}
+        others = {name: value for name, value in HEADERS.items() if name != "x-frame-options"}
+        framed = policy.replace("frame-ancestors 'none'", f"frame-ancestors {self.access.framed_by}")
+        return others | {"content-security-policy": framed}
 
     def _refuse(self, scope, headers: list[tuple[str, str]]) -> Response | None:
         """Why a request is not carried out, or ``None``."""
@@ -217,7 +229,7 @@ class _Body:
             self._ended = not message.get("more_body", False)
 
 
-def _with_headers(send, body: _Body, policy: str):
+def _with_headers(send, body: _Body, headers: dict[str, str]):
     started = False
 
     async def sent(message) -> None:
@@ -229,8 +241,7 @@ def _with_headers(send, body: _Body, policy: str):
             if message["status"] >= 400:
                 await body.drain()
             given = {name for name, _ in message["headers"]}
-            own = {name.encode(): value.encode() for name, value in HEADERS.items()}
-            own[b"content-security-policy"] = policy.encode()
+            own = {name.encode(): value.encode() for name, value in headers.items()}
             message["headers"] = [*message["headers"], *((n, v) for n, v in own.items() if n not in given)]
         await send(message)
 

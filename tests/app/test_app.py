@@ -578,6 +578,29 @@ def test_a_server_that_answers_opens_no_connection_and_leaves_nothing_at_home(tm
     assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
 
 
+def test_a_public_server_answers_under_its_name_and_may_be_framed_by_one_page(voice):
+    with serving("--public", "ser.example.org", "--framed-by", "https://example.com") as (port, _):
+        address = f"http://127.0.0.1:{port}"
+        assert post(address, voice, Host="ser.example.org")[0] == 200
+        assert post(address, voice, Host="other.example.org")[0] == 421
+        assert post(address, voice, Host="ser.example.org", Origin="https://example.com")[0] == 403
+        headers = urllib.request.urlopen(address).headers
+        assert "frame-ancestors https://example.com" in headers["content-security-policy"]
+        assert headers["x-frame-options"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--public", "a.org", "--token", "12345678"), "leave out --token"),
+        (("--framed-by", "https://a.org"), "goes with --public"),
+    ],
+)
+def test_options_of_a_public_server_that_do_not_go_together(options, message, capsys):
+    assert cli.main(["app", *options]) == 1
+    assert message in capsys.readouterr().err
+
+
 # Listening
 
 
