@@ -58,13 +58,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names the rows; ``above`` is a heading over all others."""
+    """A table whose first column names the rows.
+
+    Attributes
+    ----------
+    above : a heading over all columns but the first
+    words : whether it holds words rather than numbers
+    """
 
     kind: ClassVar = "table"
     label: str
     header: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
     above: str = ""
+    words: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,10 @@ def run_section(about: dict, code: str) -> list[Block]:
     warning = Text(
         "Synthetic: the demo corpus shows that the pipeline works. Nothing on this page is about people.", "caution"
     )
-    return [*([warning] if corpus["name"] == DEMO["name"] else []), Table("This run", ["", "of this run"], rows)]
+    return [
+        *([warning] if corpus["name"] == DEMO["name"] else []),
+        Table("This run", ["", "of this run"], rows, words=True),
+    ]
 
 
 def _listed(values: Mapping) -> str:
@@ -331,7 +341,7 @@ def wrong_section(rows: list[dict]) -> list[Block]:
         sound = Cell(row["clip"], audio=f"data:audio/flac;base64,{base64.b64encode(row['flac']).decode()}")
         cells.append([row["clip"], row["intended"], row["answered"], f"{row['probability']:.2f}", row["heard"], sound])
     header = ["clip", "intended", "answered", "probability", "what listeners heard", "listen"]
-    return [Table("Confidently wrong", header, cells)]
+    return [Table("Confidently wrong", header, cells, words=True)]
 
 
 def data_section(about: dict, subsets: dict[str, dict[str, int]], rejected: list[dict]) -> list[Block]:
@@ -340,7 +350,10 @@ def data_section(about: dict, subsets: dict[str, dict[str, int]], rejected: list
     blocks: list[Block] = [Text(f"{about['name']}: {about['licence']}."), Table("Data", ["", "actors", "clips"], rows)]
     if rejected:
         reasons = [[row["file"], row["reason"]] for row in rejected[:30]]
-        blocks += [Text(f"{len(rejected)} clips were not used."), Table("Not used", ["file", "reason"], reasons)]
+        blocks += [
+            Text(f"{len(rejected)} clips were not used."),
+            Table("Not used", ["file", "reason"], reasons, words=True),
+        ]
     return blocks
 
 
