@@ -192,25 +192,30 @@ def condition_table(found: dict) -> str:
 
 def ablation_note(ablation: dict) -> str:
     """The terms on which the ablation holds."""
-    return (
-        f"CNN1D on CREMA-D, split {ablation['about']['protocol']}, validation actors only, one seed, a short training "
-        f"({', '.join(f'{key}={value}' for key, value in ablation['common'].items())}): an interval over actors holds "
-        f"for the clips, not for another seed, which moves a row by about 0.01. Conditions: the mean UAR of "
-        f"{ablation['about']['tried_clips']} clips under {len(ablation['about']['conditions'])} of them. The last "
-        f"column is {ablation['about']['other_corpus'] or 'another corpus'}, without a profile."
+    about, short = ablation["about"], ", ".join(f"{key}={value}" for key, value in ablation["common"].items())
+    note = (
+        f"CNN1D on CREMA-D, split {about['protocol']}, validation actors only, one seed, a short training ({short}): "
+        f"an interval over actors holds for the clips, not for another seed, which moves a row by about 0.01."
     )
+    if about["conditions"]:
+        tried = f"{about['tried_clips']} clips under {len(about['conditions'])} of them"
+        note += f" Conditions: the mean UAR of {tried}; the last column is {about['other_corpus']}, without a profile."
+    return note
 
 
 def ablation_rows(ablation: dict) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the ablation: validation UAR, and its difference from the defaults."""
+    """Header and rows of the ablation: validation UAR, its difference from the defaults, and UAR elsewhere."""
+    elsewhere = {"conditions": "conditions_uar", "other corpus": "corpus_uar"}
+    shown = {name: key for name, key in elsewhere.items() if any(row[key] is not None for row in ablation["rows"])}
     rows = []
     for row in ablation["rows"]:
         against = row["against_defaults"]
         difference = f"{against['uar_difference']:+.3f} ({against['low']:+.3f} to {against['high']:+.3f})"
-        same = row is ablation["rows"][0]
-        elsewhere = (number(row["conditions_uar"]), number(row["corpus_uar"]))
-        rows.append([row["row"], number(row["uar"]), interval_text(row), "" if same else difference, *elsewhere])
-    return ["", "validation UAR", "95 % over actors", "minus defaults (95 %)", "conditions", "other corpus"], rows
+        own = "" if row is ablation["rows"][0] else difference
+        rows.append(
+            [row["row"], number(row["uar"]), interval_text(row), own, *(number(row[key]) for key in shown.values())]
+        )
+    return ["", "validation UAR", "95 % over actors", "minus defaults (95 %)", *shown], rows
 
 
 def ablation_table(ablation: dict) -> str:
