@@ -2,12 +2,14 @@
 
 import argparse
 import csv
+import io
 import json
 import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from ser import __version__
 from ser.errors import InputError
@@ -108,6 +110,10 @@ def _add_predict(commands) -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object a line")
     form.add_argument("--csv", action="store_true", help="print a CSV table")
+    command.add_argument("-o", "--output", metavar="FILE", help="with --csv: write the table there")
+    command.add_argument(
+        "--resume", action="store_true", help="with --output: keep the rows that are there, and answer the other files"
+    )
     command.add_argument(
         "--timeline", action="store_true", help="with --csv: a row for each stretch of a recording over 6 s"
     )
@@ -139,16 +145,22 @@ def _predict(options: argparse.Namespace) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     if options.timeline and not options.csv:
         raise InputError("--timeline goes with --csv; the table and --json show timelines by themselves.")
+    if (options.output and not options.csv) or (options.resume and not options.output):
+        raise InputError("--output goes with --csv, and --resume with --output.")
     named = _label_files(options.labels, paths) if options.labels else {}
     status, width, long = 0, formats.name_width(paths), 0
-    writer = csv.DictWriter(
-        sys.stdout,
-        (formats.timeline_columns if options.timeline else formats.csv_columns)(recognizer.emotions),
-        lineterminator="\n",
-    )
-    if options.csv:
+    columns = (formats.timeline_columns if options.timeline else formats.csv_columns)(recognizer.emotions)
+    answered: set[str] = set()
+    target: TextIO = sys.stdout
+    if options.output:
+        target, answered = _open_table(options.output, columns, resume=options.resume)
+    paths = [path for path in paths if path not in answered]
+    if answered:
+        print(f"ser: {len(answered)} files are answered already in {options.output}.", file=sys.stderr)
+    writer = csv.DictWriter(target, columns, lineterminator="\n")
+    if options.csv and not options.output:
         writer.writeheader()
-    elif not options.json:
+    elif not options.csv and not options.json:
         print(formats.table_header(width))
     outcomes, cautioned = recognize_files(recognizer, paths, standard_input=given), caution(recognizer.about)
     for outcome in with_progress(outcomes, total=len(paths)):
@@ -168,9 +180,35 @@ def _predict(options: argparse.Namespace) -> int:
                 print("\n".join(formats.timeline_lines(found)))
         if outcome.file in named and found is not None:
             LABELS[options.labels][1](named[outcome.file], found)
+    if options.output:
+        target.close()
     if long:
         print(f"ser: {long} of the recordings are over 6 s; --timeline shows their course.", file=sys.stderr)
     return status
+
+
+def _open_table(path: str, columns: list[str], *, resume: bool) -> tuple[TextIO, set[str]]:
+    """A table to write rows to, and the files that have rows already; half a row, of a run that was killed, is dropped.
+
+    Raises
+    ------
+    InputError : the file exists and ``resume`` is not asked for, or it holds another table
+    """
+    rows: list[list[str]] = []
+    if os.path.lexists(path):
+        if not resume:
+            raise InputError(f"{path}: exists. Name another with --output, or go on with it by --resume.")
+        text = Path(path).read_text(encoding="utf-8", errors="backslashreplace")
+        header, *rows = [*csv.reader(io.StringIO(text, newline=""))] or [columns]
+        if header != columns:
+            raise InputError(f"{path}: holds another table; its first line is not that of these answers.")
+        rows = rows if text.endswith("\n") else rows[:-1]
+        if "start_seconds" in columns:  # whether the last file has all of its rows, nobody knows
+            rows = [row for row in rows if row[0] != rows[-1][0]]
+    # A row is on the disk as soon as it is known.
+    table = open(path, "w", buffering=1, encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
+    csv.writer(table, lineterminator="\n").writerows([columns, *rows])
+    return table, {row[0] for row in rows}
 
 
 def _label_files(kind: str, paths: list[str]) -> dict[str, Path]:

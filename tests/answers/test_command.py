@@ -207,6 +207,37 @@ def test_a_table_without_the_timeline_says_how_to_get_it(long, clip, capsys):
     assert cli.main(["predict", "--timeline", long]) == 1
 
 
+def test_a_table_that_was_broken_off_goes_on(long, clip, tmp_path, capsys):
+    """Half a row is answered again, whole ones are not; what is no such table is refused."""
+    table, names = tmp_path / "answers.csv", [str(tmp_path / f"{name}.wav") for name in "abc"]
+    for name in names:
+        shutil.copy(clip, name)
+    written = ["predict", "--csv", "-o", str(table)]
+    assert cli.main([*written, *names]) == 0
+    whole = table.read_text()
+    assert cli.main([*written, *names]) == 1
+    assert "go on with it by --resume" in capsys.readouterr().err
+    header, first, second, _ = whole.splitlines(keepends=True)
+    table.write_text(header + first + second[:20])
+    assert cli.main([*written, "--resume", *names]) == 0
+    assert "1 files are answered already" in capsys.readouterr().err
+    assert table.read_text() == whole
+    table.write_text("")
+    assert cli.main([*written, "--resume", *names]) == 0
+    assert table.read_text() == whole
+    table.write_text("file,emotion\n")
+    assert cli.main([*written, "--resume", *names]) == 1
+    assert "holds another table" in capsys.readouterr().err
+    stretches = tmp_path / "stretches.csv"
+    assert cli.main(["predict", "--csv", "--timeline", "-o", str(stretches), clip, long]) == 0
+    whole = stretches.read_text()
+    stretches.write_text("".join(whole.splitlines(keepends=True)[:-1]))  # a row of the last file's is missing
+    assert cli.main(["predict", "--csv", "--timeline", "-o", str(stretches), "--resume", clip, long]) == 0
+    assert stretches.read_text() == whole
+    assert cli.main(["predict", "-o", str(stretches), clip]) == 1
+    assert cli.main(["predict", "--csv", "--resume", clip]) == 1
+
+
 def test_labels_are_written_for_audacity_and_praat(long, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["predict", "--labels", "audacity", long]) == 0
