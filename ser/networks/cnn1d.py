@@ -54,6 +54,4 @@ def build(settings: Settings, frames: int, bands: int, extra: int) -> keras.Mode
     )
 
 
-# Chosen on validation actors and RAVDESS, see docs/decisions/009; the 2D network lost by it.
-LOUDNESS = 0.5
-NETWORK = Network("cnn1d", features="features_1d", settings=Settings, build=build, loudness=LOUDNESS)
+NETWORK = Network("cnn1d", features="features_1d", settings=Settings, build=build)

@@ -18,16 +18,13 @@ class FrameSums(layers.Layer):
     it lies within ``LOUD_DB`` of the clip's loudest. What lies between is the room's noise, whose distance
     from the voice says how loudly somebody spoke only as long as the microphone stays the same.
 
-    ``loudness`` is the exponent of a band's power in the level of a frame: 1 is physical power; with less, as in
-    hearing (Stevens 1957), a microphone that lifts some bands makes other frames the loudest less often.
-
     Input: ``(batch, frames, features)``. Output: sums ``(batch, 3, features)`` of count, value and square;
     whether loud ``(batch, frames, 1)``; level of the loudest frames ``(batch, 1, 1)``, dB
     """
 
-    def __init__(self, scales: dict, *, loudness: float = 1.0, **kwargs):
+    def __init__(self, scales: dict, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)  # levels are a small difference of large numbers
-        self.scales, self.loudness = Scales(**scales), loudness
+        self.scales = Scales(**scales)
 
     def call(self, features):
         sound = ops.any(ops.not_equal(features, 0), axis=-1, keepdims=True)
@@ -44,13 +41,13 @@ class FrameSums(layers.Layer):
         return ops.stack([ops.sum(part, axis=1) for part in parts], axis=1), loud, top
 
     def _level(self, features):
-        """Level of each frame ``(batch, frames, 1)``, dB: the sum over all columns that are levels."""
+        """Level of each frame ``(batch, frames, 1)``: the sum of the powers of all columns that are levels."""
         is_level = ops.convert_to_tensor(self.scales.is_level, "float32")
-        power = is_level * ops.exp(features * is_level * (self.loudness / DECIBEL))
-        return (DECIBEL / self.loudness) * ops.log(ops.maximum(ops.sum(power, axis=-1, keepdims=True), 1.0))
+        power = is_level * ops.exp(features * is_level * (1 / DECIBEL))
+        return DECIBEL * ops.log(ops.maximum(ops.sum(power, axis=-1, keepdims=True), 1.0))
 
     def get_config(self):
-        return {**super().get_config(), "scales": vars(self.scales), "loudness": self.loudness}
+        return {**super().get_config(), "scales": vars(self.scales)}
 
 
 @keras.saving.register_keras_serializable("ser")

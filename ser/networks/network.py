@@ -37,7 +37,6 @@ class Network:
     build : from its settings, frames, mel bands, which come first, and columns that are about the whole frame, to
         untrained convolutions: ``(batch, frames, columns)`` of relative features to ``(batch, channels)``;
         see ``ser.networks.speaker``
-    loudness : see ``ser.networks.layers.FrameSums``
     callbacks : Keras callbacks of a training, from the network's settings; none by default
     """
 
@@ -45,7 +44,6 @@ class Network:
     features: str
     settings: type[NetworkSettings]
     build: Callable[[Any, int, int, int], keras.Model]
-    loudness: float = 1.0
     callbacks: Callable[[NetworkSettings], Sequence[keras.callbacks.Callback]] = lambda settings: ()
 
     @property

@@ -47,7 +47,7 @@ def build_network(network: Network, params, frames: int, table: Sequence[dict]) 
     """
     own, common = network.settings_of(params), params.training
     scales = scales_of(table)
-    sums_of = FrameSums(vars(scales), loudness=network.loudness, name="sums")
+    sums_of = FrameSums(vars(scales), name="sums")
     relate = RelativeFeatures(vars(scales), level=common.level, name="relative")
     hide = SpecAugment(
         time_masks=common.on_the_fly.time_masks,
