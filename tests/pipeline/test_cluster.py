@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -138,3 +139,33 @@ def test_no_scheduler_is_a_clear_error(monkeypatch, address):
     monkeypatch.setenv(SCHEDULER_VARIABLE, address)
     with pytest.raises(InputError, match="no Dask scheduler answers there"):
         list(mapped(slow_square, 4))
+
+
+@pytest.mark.pipeline
+@pytest.mark.slow
+def test_a_study_is_trained_on_a_cluster_though_a_worker_dies(finished, tmp_path):
+    """The runs are those of one machine, byte for byte, and a killed worker's is taken up by the other."""
+    found = {}
+    for where in ("here", "there"):
+        folder = tmp_path / where / "project"
+        shutil.copytree(finished.folder, folder, symlinks=True)
+        plan = folder / "studies" / "plan.py"
+        plan.write_text(plan.read_text().replace('"clip": Study("clip")', '"clip": Study("clip", seeds=(0, 1))'))
+        command = [sys.executable, "-m", "studies.cross_validate", "--study", "clip"]
+        environment = finished.environment() | {"PYTHONPATH": str(folder)}
+        if where == "here":
+            subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        else:
+            (tmp_path / "workers").mkdir()
+            with running_cluster(tmp_path / "workers", code=folder) as cluster:
+                environment |= {SCHEDULER_VARIABLE: cluster.address}
+                study = subprocess.Popen(command, cwd=folder, env=environment)
+                until = time.monotonic() + 120
+                while not list((folder / "data" / "runs").glob(".*.npz")) and time.monotonic() < until:
+                    time.sleep(0.05)
+                cluster.kill(1)  # in the middle of a run, behind its first epoch
+                assert study.wait(timeout=300) == 0
+        runs = sorted((folder / "data" / "runs").glob("*.npz"))
+        found[where] = {path.name: path.read_bytes() for path in runs}
+    assert len(found["here"]) == 5  # both networks with two seeds, and the baseline
+    assert found["here"] == found["there"]

@@ -46,7 +46,7 @@ def test_trainings_run_side_by_side_with_a_thread_each(monkeypatch):
     """As many as processors; and a failed one is named when the others are done."""
     commands = {}
 
-    def run(command: list[str], *, env: dict[str, str]) -> subprocess.CompletedProcess:
+    def run(command: list[str], *, env: dict[str, str], **_) -> subprocess.CompletedProcess:
         commands[command[-1]] = env
         return subprocess.CompletedProcess(command, int("fold3" in command[-1]))
 
