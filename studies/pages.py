@@ -19,7 +19,9 @@ from stages.shared.console import run
 from studies import tables
 from studies.reference import parameter_tables
 
-PAGES = (Path("README.md"), *map(Path, ("docs/results.md", "docs/model_card.md", "docs/params.md")))
+DOCUMENTS = ("results", "model_card", "params", "corpora")
+PAGES = (Path("README.md"), *(Path("docs", f"{name}.md") for name in DOCUMENTS))
+ELSEWHERE = Path("ser/elsewhere.json")
 TABLES = {
     "protocol": tables.protocol_table,
     "seeds": tables.seeds_table,
@@ -50,6 +52,19 @@ def fill(text: str) -> str:
     return text
 
 
+def elsewhere() -> dict:
+    """What ``ser info`` says of the package's bundle: other corpora, and the conditions that cost something."""
+    corpus, rows = read_results("ravdess"), read_results("crema-d/conditions")["rows"]
+    profiles = {"none": "none", "4": "4", "all": "all, the asked one as well"}
+    families = ("noise", "line", "spectrum")
+    shown = [row for row in rows if row["least_change"] and row["family"] in families and float(row["change"]) < 0]
+    return {
+        "bundle": corpus["bundle"],
+        "corpora": {corpus["corpus"]: {name: corpus["profiles"][key]["uar"] for name, key in profiles.items()}},
+        "conditions": {row["condition"]: float(row["change"]) for row in [*shown, rows[-1]]},
+    }
+
+
 def read_results(study: str) -> dict:
     """A file of ``results``, by its path without the ending; rows of a table are under ``rows``."""
     path = Path("results") / f"{study}.json"
@@ -60,6 +75,10 @@ def results() -> str:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is out of date")
     check = parser.parse_args().check
+    if not check:
+        artifacts.write_json(ELSEWHERE, elsewhere())
+    elif artifacts.read_json(ELSEWHERE) != elsewhere():
+        raise InputError(f"{ELSEWHERE} differs from what the results hold. Run: make results")
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         filled = fill(text)

@@ -1,5 +1,9 @@
 """A bundle's description for people."""
 
+import json
+from functools import cache
+from importlib.resources import files
+
 from ser.corpus.formats import DEMO
 
 
@@ -44,6 +48,7 @@ def card(about: dict) -> str:
         f"'not sure'  below {about['threshold']:.2f}: {answered['coverage']:.0%} of the test clips are answered"
         + (f", {answered['accuracy']:.0%} of them rightly" if answered["accuracy"] is not None else ""),
         "Versions    " + ", ".join(f"{package} {number}" for package, number in about["versions"].items()),
+        *_elsewhere(about["hash"]),
         "",
         f"Licence     {corpus['licence']}",
         "",
@@ -51,3 +56,25 @@ def card(about: dict) -> str:
         "person feels. Not for decisions about people: not in hiring, policing, health or anywhere else.",
     ]
     return "\n".join(lines)
+
+
+def _elsewhere(bundle: str) -> list[str]:
+    """What was measured of the package's bundle on another corpus and under other conditions; nothing of others."""
+    found = _measured()
+    if found["bundle"] != bundle:
+        return []
+    corpora = [
+        f"{name}: UAR {uar['none']:.3f}, with four clips of the speaker {uar['4']:.3f}, with all {uar['all']:.3f}"
+        for name, uar in found["corpora"].items()
+    ]
+    changes = [f"{name} {change:+.3f}" for name, change in found["conditions"].items()]
+    lines = [f"{'Elsewhere' if place == 0 else '':<12}{text}" for place, text in enumerate(corpora)]
+    parts = ["; ".join(changes[start : start + 3]) for start in range(0, len(changes), 3)]
+    named = ["Conditions  change of the UAR:", *(f"{'':<12}{part}" for part in parts)]
+    return [*lines, *named]
+
+
+@cache
+def _measured() -> dict:
+    """``ser/elsewhere.json``, which ``make results`` writes."""
+    return json.loads(files("ser").joinpath("elsewhere.json").read_text(encoding="utf-8"))

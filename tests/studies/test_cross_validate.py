@@ -9,6 +9,8 @@ import pytest
 from helpers import ROOT, set_params
 
 from ser import artifacts
+from ser.answers.card import card
+from ser.answers.opening import open_bundle
 from ser.corpus.partitions import published_partition
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
@@ -17,7 +19,7 @@ from ser.scoring.metrics import Scored
 from ser.scoring.tables import scores_page
 from ser.training.devices import gpus
 from studies import cross_validate, tables
-from studies.pages import PAGES, fill
+from studies.pages import ELSEWHERE, PAGES, elsewhere, fill
 from studies.plan import STUDIES, runs_of
 from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
 from studies.summary import SCORES, SELECTION_ACTORS, score_pooled, summarise
@@ -178,6 +180,15 @@ def test_pages_show_what_the_results_and_the_bundle_hold(monkeypatch, page):
     assert fill(text) == text, "run: make results"
     if "output: ser info" in text:
         assert fill(tables.replace_block(text, "output: ser info", "typed by hand")) == text
+
+
+def test_the_command_says_what_the_results_hold_of_the_package_s_bundle(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert artifacts.read_json(ELSEWHERE) == elsewhere(), "run: make results"
+    about = open_bundle(None).about
+    assert elsewhere()["bundle"] == about["hash"], "run: python -m studies.corpora data/ravdess --format ravdess"
+    assert "RAVDESS" in card(about)
+    assert "RAVDESS" not in card(about | {"hash": "0" * 64})
 
 
 @pytest.mark.pipeline
