@@ -47,9 +47,9 @@ cross-validate: $(STAMP) ## train every fold and study on corpus.dir, which shou
 	dvc repro augment features_1d spectrograms
 	python -m studies.cross_validate
 
-ablation: $(STAMP) ## what each step adds or costs, on corpus.dir, which should be CREMA-D
+ablation: $(STAMP) ## what each step adds or costs, on corpus.dir, which should be CREMA-D, and on RAVDESS in data/ravdess
 	dvc repro augment features_1d split
-	python -m studies.ablate
+	python -m studies.ablate --corpus data/ravdess --format ravdess
 
 # The peers want other versions than the project in places: a lock is complete, so nothing is resolved.
 BENCH_STAMP := .venv-bench/.installed-from-lock

@@ -9,10 +9,12 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ser import __version__
 from ser.errors import InputError
+
+NAMES: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  # a file's name need not be text
 
 
 def entry() -> int:
@@ -154,16 +156,16 @@ def _predict(options: argparse.Namespace) -> int:
     target: TextIO = sys.stdout
     if options.output:
         target, answered = _open_table(options.output, columns, resume=options.resume)
-    paths = [path for path in paths if path not in answered]
     if answered:
-        print(f"ser: {len(answered)} files are answered already in {options.output}.", file=sys.stderr)
+        paths = [path for path in paths if path == STANDARD_INPUT or os.path.abspath(path) not in answered]
+        print(f"ser: {options.output} has {len(answered)} answers; {len(paths)} files are left.", file=sys.stderr)
     writer = csv.DictWriter(target, columns, lineterminator="\n")
     if options.csv and not options.output:
         writer.writeheader()
     elif not options.csv and not options.json:
         print(formats.table_header(width))
     outcomes, cautioned = recognize_files(recognizer, paths, standard_input=given), caution(recognizer.about)
-    for outcome in with_progress(outcomes, total=len(paths)):
+    for outcome in with_progress(outcomes, total=len(paths), mixed=target is sys.stdout):
         status = status or STATUS.get(outcome.kind, 0)
         found = outcome.recognition
         has_timeline = found is not None and len(found.windows) > 1
@@ -188,27 +190,37 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _open_table(path: str, columns: list[str], *, resume: bool) -> tuple[TextIO, set[str]]:
-    """A table to write rows to, and the files that have rows already; half a row, of a run that was killed, is dropped.
+    """A table to append rows to, and the files that it has answers of, by their absolute paths.
+
+    Half a row, of a run that was killed, is dropped, and so is a file without an answer, which is asked about again.
 
     Raises
     ------
     InputError : the file exists and ``resume`` is not asked for, or it holds another table
     """
+    from ser import artifacts
+
     rows: list[list[str]] = []
     if os.path.lexists(path):
         if not resume:
             raise InputError(f"{path}: exists. Name another with --output, or go on with it by --resume.")
-        text = Path(path).read_text(encoding="utf-8", errors="backslashreplace")
-        header, *rows = [*csv.reader(io.StringIO(text, newline=""))] or [columns]
+        text = Path(path).read_bytes().decode(**NAMES)
+        try:
+            header, *rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row] or [columns]
+        except csv.Error as error:
+            raise InputError(f"{path}: holds no table of answers ({error}).") from error
         if header != columns:
             raise InputError(f"{path}: holds another table; its first line is not that of these answers.")
         rows = rows if text.endswith("\n") else rows[:-1]
         if "start_seconds" in columns:  # whether the last file has all of its rows, nobody knows
             rows = [row for row in rows if row[0] != rows[-1][0]]
+        rows = [row for row in rows if len(row) == len(columns) and not row[-1]]
+    kept = io.StringIO(newline="")
+    csv.writer(kept, lineterminator="\n").writerows([columns, *rows])
+    artifacts.write_bytes(path, kept.getvalue().encode(**NAMES))
     # A row is on the disk as soon as it is known.
-    table = open(path, "w", buffering=1, encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
-    csv.writer(table, lineterminator="\n").writerows([columns, *rows])
-    return table, {row[0] for row in rows}
+    table = open(path, "a", buffering=1, newline="", **NAMES)  # noqa: SIM115
+    return table, {os.path.abspath(row[0]) for row in rows}
 
 
 def _label_files(kind: str, paths: list[str]) -> dict[str, Path]:
@@ -369,11 +381,15 @@ def _app(options: argparse.Namespace) -> int:
     open_to_all = is_loopback(options.host) or options.public
     token = options.token or (None if open_to_all else secrets.token_urlsafe(24))
     stopping = threading.Event()
-    recognizers = {options.model or "the bundle of this package": open_recognizer(options.model, options.profile)}
-    if options.compare in recognizers:
-        raise InputError(f"--compare: {options.compare} is the bundle that answers already; name another.")
+    recognizers = {"this package": open_recognizer(options.model, options.profile)}
+    if options.model:
+        recognizers = {options.model: recognizers.pop("this package")}
     if options.compare:
+        if options.profile:
+            raise InputError("--profile is of one bundle: leave it out, or --compare.")
         recognizers[options.compare] = open_recognizer(options.compare)
+        if len({own.about["hash"] for own in recognizers.values()}) < 2:
+            raise InputError(f"--compare: {options.compare} is the bundle that answers already; name another.")
     allowed = access(options.host, token, public=options.public, framed_by=options.framed_by)
     with listen(options.host, options.port) as listener:
         app = build(recognizers, access=allowed, stopping=stopping)
@@ -508,9 +524,14 @@ def _completion(parser: argparse.ArgumentParser, shell: str) -> int:
     return 0
 
 
-def with_progress(outcomes: Iterator, *, total: int) -> Iterator:
-    """The outcomes, with a bar where there are many, unless the answers go to a terminal, where lines would mix."""
-    if total <= 20 or not sys.stderr.isatty() or sys.stdout.isatty():
+def with_progress(outcomes: Iterator, *, total: int, mixed: bool = True) -> Iterator:
+    """The outcomes, with a bar where there are many, unless the answers go to a terminal, where lines would mix.
+
+    Parameters
+    ----------
+    mixed : whether the answers go to standard output
+    """
+    if total <= 20 or not sys.stderr.isatty() or (mixed and sys.stdout.isatty()):
         return outcomes
     from tqdm import tqdm
 

@@ -37,7 +37,7 @@ from ser.training.fit import Session, predict_probabilities
 from ser.training.train import predict, train
 from stages.shared.clips import read_clips
 from stages.shared.console import run as run_stage
-from stages.shared.key import run_key
+from stages.shared.key import hash_once, run_key
 from stages.shared.training import read_features
 from studies.runs import ENVIRONMENT, versions
 
@@ -85,6 +85,7 @@ ROWS: dict[str, dict] = {
     },
 }
 FEATURE_STAGES = ("preprocess", "augment", "features_1d")
+COUNTED = ("data/clips.parquet", "data/signals.npy")  # what else lies in data/ follows from them
 
 
 def changed(params: Params, settings: dict) -> Params:
@@ -138,18 +139,21 @@ def prepare(name: str, params: Params) -> Path:
     return folder
 
 
-def key_of(name: str, params: Params, corpus: str | None) -> str:
-    """What a row must have been run with to count."""
-    code = [path for folder in ("ser/audio", "ser/features") for path in sorted(Path(folder).glob("*.py"))]
-    others = [*map(artifacts.hash_file, map(str, code)), artifacts.hash_file("studies/ablate.py"), str(corpus)]
+def key_of(params: Params, corpus: tuple[str, str] | None) -> str:
+    """What a row must have been run with to count: what ``studies/dvc.yaml`` lists for the ablation."""
+    stage = yaml.safe_load(Path("studies/dvc.yaml").read_text(encoding="utf-8"))["stages"]["ablation"]
+    listed = [path for path in stage["deps"] if not path.startswith("data/") or path in COUNTED]
+    files = [str(file) for path in listed for file in (sorted(Path(path).rglob("*.py")) or [path])]
+    named = sorted(str(path) for path in Path(corpus[0]).rglob("*.*")) if corpus else []
     subsets = artifacts.read_parquet("data/split.parquet")["subset"].tolist()
-    return run_key("train_cnn1d", params, subsets, yaml.safe_dump(params.blocks()), *others)
+    others = [yaml.safe_dump(params.blocks()), str(corpus), *named, *map(hash_once, files)]
+    return run_key("train_cnn1d", params, subsets, *others)
 
 
 def run_row(name: str, corpus: tuple[str, str] | None) -> None:
     """Train and score a row, and write what it said into its folder."""
     params = changed(load(), ROWS[name])
-    key = key_of(name, params, corpus and corpus[0])
+    key = key_of(params, corpus)
     folder, home = prepare(name, params), Path.cwd()
     os.chdir(folder)
     clips, features = read_clips(), read_features(NETWORK)
@@ -256,10 +260,10 @@ def table_row(name: str, params: Params) -> dict:
     }
 
 
-def finished(name: str, params: Params, corpus: str | None) -> bool:
+def finished(name: str, params: Params, corpus: tuple[str, str] | None) -> bool:
     """Whether a row was run with this code, data and parameters."""
     path = WORKSPACES / name.replace(" ", "-") / "row.json"
-    return path.exists() and artifacts.read_json(path)["key"] == key_of(name, changed(params, ROWS[name]), corpus)
+    return path.exists() and artifacts.read_json(path)["key"] == key_of(changed(params, ROWS[name]), corpus)
 
 
 def ablate() -> str:
@@ -271,11 +275,12 @@ def ablate() -> str:
     options, params = parser.parse_args(), load()
     if (options.corpus is None) != (options.format is None):
         parser.error("--corpus and --format go together")
+    corpus = (options.corpus, options.format) if options.corpus else None
     if options.only:
-        run_row(options.only, (options.corpus, options.format) if options.corpus else None)
+        run_row(options.only, corpus)
         return f"{options.only} run"
     wanted = ["defaults", *(name for name in ROWS if name != "defaults" and name in (options.row or ROWS))]
-    missing = [name for name in wanted if not finished(name, params, options.corpus)]
+    missing = [name for name in wanted if not finished(name, params, corpus)]
     command = [sys.executable, "-m", "studies.ablate"]
     command += ["--corpus", options.corpus, "--format", options.format] if options.corpus else []
     with ThreadPoolExecutor(workers()) as pool:
@@ -288,7 +293,7 @@ def ablate() -> str:
     failed = [name for name, code in zip(missing, codes, strict=True) if code]
     if failed:
         raise InputError(f"{len(failed)} of {len(missing)} rows failed, see above: {', '.join(failed)}")
-    shown = [name for name in ROWS if finished(name, params, options.corpus)]
+    shown = [name for name in ROWS if finished(name, params, corpus)]
     about = {
         "corpus": params.corpus.dir,
         "protocol": params.split.protocol,

@@ -1,7 +1,7 @@
 """What goes to the Hugging Face Hub: a model's folder with its card and bundle, and a Space's that serves the page.
 
 ``python -m studies.hub`` writes ``build/hub/model`` and ``build/hub/space``, for ``huggingface-cli upload``.
-The card is ``docs/model_card.md`` with the figures of ``results/`` as metadata.
+The card is ``docs/model_card.md`` with the bundle's figures as metadata.
 """
 
 import re
@@ -12,6 +12,8 @@ from pathlib import Path
 import yaml
 
 from ser import artifacts
+from ser.answers.opening import open_bundle
+from ser.errors import InputError
 from stages.shared.console import run
 
 TARGET = Path("build/hub")
@@ -19,8 +21,19 @@ TASK = {"type": "audio-classification", "name": "Speech emotion recognition"}
 SPACE = {"title": "ser: which emotion does a voice carry?", "sdk": "docker", "app_port": 7860, "license": "mit"}
 
 
-def results_of(folds: dict, elsewhere: dict) -> list[dict]:
-    """Metadata ``model-index``: unweighted average recall on the five folds and on another corpus."""
+def results_of(bundle: dict, elsewhere: dict) -> list[dict]:
+    """Metadata ``model-index``: the bundle's unweighted average recall on its test actors and on another corpus.
+
+    Parameters
+    ----------
+    bundle : the bundle's description
+
+    Raises
+    ------
+    InputError : the other corpus was scored with another bundle
+    """
+    if elsewhere["bundle"] != bundle["hash"]:
+        raise InputError("results/ravdess.json is of another bundle. Run: python -m studies.corpora")
 
     def measured(dataset: str, kind: str, scores: dict, said: str) -> dict:
         metrics = [
@@ -29,19 +42,15 @@ def results_of(folds: dict, elsewhere: dict) -> list[dict]:
         ]
         return {"task": TASK, "dataset": {"name": dataset, "type": kind, "split": "test"}, "metrics": metrics}
 
+    tested = bundle["metrics"]["fusion"]["test"]
     return [
-        measured(
-            "CREMA-D, five folds by actor (emo-superb)", "crema-d", folds["pooled"]["scores"]["fusion"], "no profile"
-        ),
-        measured(
-            "CREMA-D, five folds by actor (emo-superb)", "crema-d", folds["profiles"]["4"]["fusion"], "4 clips known"
-        ),
+        measured("CREMA-D, test actors of fold 1 of emo-superb", "crema-d", tested, "no profile"),
         measured("RAVDESS", "ravdess", elsewhere["profiles"]["none"], "no profile"),
         measured("RAVDESS", "ravdess", elsewhere["profiles"]["4"], "4 clips known"),
     ]
 
 
-def card(text: str, folds: dict, elsewhere: dict) -> str:
+def card(text: str, bundle: dict, elsewhere: dict) -> str:
     """The model card with its metadata; links into the project's documents become words."""
     about = {
         "language": "en",
@@ -51,7 +60,7 @@ def card(text: str, folds: dict, elsewhere: dict) -> str:
         "tags": ["speech-emotion-recognition", "onnx", "crema-d"],
         "datasets": ["crema-d"],
         "metrics": ["recall", "accuracy"],
-        "model-index": [{"name": "ser", "results": results_of(folds, elsewhere)}],
+        "model-index": [{"name": "ser", "results": results_of(bundle, elsewhere)}],
     }
     body = re.sub(r"\[([^]]+)\]\((?!https?:)[^)]+\)", r"\1", re.sub(r"<!-- [^>]* -->\n\n?", "", text))
     return f"---\n{yaml.safe_dump(about, sort_keys=False)}---\n\n{body}"
@@ -59,11 +68,8 @@ def card(text: str, folds: dict, elsewhere: dict) -> str:
 
 def hub() -> str:
     shutil.rmtree(TARGET, ignore_errors=True)
-    folds, elsewhere = (
-        artifacts.read_json("results/crema-d/emo-superb.json"),
-        artifacts.read_json("results/ravdess.json"),
-    )
-    text = card(Path("docs/model_card.md").read_text(encoding="utf-8"), folds, elsewhere)
+    bundle, elsewhere = open_bundle(None).about, artifacts.read_json("results/ravdess.json")
+    text = card(Path("docs/model_card.md").read_text(encoding="utf-8"), bundle, elsewhere)
     artifacts.write_bytes(TARGET / "model" / "README.md", text.encode())
     shutil.copy("ser/pretrained.zip", TARGET / "model" / "bundle.zip")
     shutil.copytree("deploy/space", TARGET / "space")

@@ -15,8 +15,8 @@
 #
 # Training is DVC's: `dvc exp run` runs the stages whose inputs or parameters have
 # changed, and keeps what came out. This page trains tiny networks on a tiny synthetic
-# corpus, in a copy of the project, in about two minutes; without `SMALL`, and with
-# `-S corpus.dir=data/crema-d`, the same lines train on CREMA-D.
+# corpus, in a copy of the project, in about two minutes. Without `SMALL`, and with
+# `-S corpus.dir=` and the absolute path of CREMA-D, the same lines train on CREMA-D.
 
 # %%
 import io

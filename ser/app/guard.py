@@ -53,15 +53,17 @@ class Access:
     any_address : whether every literal IP address is such a name (DNS rebinding needs a name, never an address)
     token : ``None`` where everyone who reaches the server may ask
     framed_by : origin of the one other page that may show this one in a frame, such as ``https://huggingface.co``
+    public : whether others than the users of this machine may ask
     """
 
     hosts: frozenset[str]
     any_address: bool = False
     token: str | None = None
     framed_by: str | None = None
+    public: bool = False
 
     def knows(self, host: str) -> bool:
-        """Whether a ``Host`` header or the netloc of an ``Origin`` is one of this server's."""
+        """Whether a ``Host`` header is one of this server's."""
         name = hostname(host)
         return name in self.hosts or (self.any_address and _is_address(name))
 
@@ -69,11 +71,12 @@ class Access:
 def access(host: str, token: str | None, *, public: str | None = None, framed_by: str | None = None) -> Access:
     """What ``--host``, ``--token``, ``--public`` and ``--framed-by`` allow."""
     if public is not None:
-        return Access(LOOPBACK_HOSTS | {public.lower()}, framed_by=framed_by)
+        return Access(LOOPBACK_HOSTS | {public.lower()}, framed_by=framed_by, public=True)
     if host in EVERY_ADDRESS:
         own = {socket.gethostname().lower(), socket.getfqdn().lower()}
-        return Access(LOOPBACK_HOSTS | own, any_address=True, token=token)
-    return Access(LOOPBACK_HOSTS | {host.lower().strip("[]")}, token=token)
+        return Access(LOOPBACK_HOSTS | own, any_address=True, token=token, public=True)
+    name = host.lower().strip("[]")
+    return Access(LOOPBACK_HOSTS | {name}, token=token, public=name not in LOOPBACK_HOSTS)
 
 
 def hostname(netloc: str) -> str:
@@ -139,7 +142,7 @@ class Guard:
                 "a request could not be answered: %s", ascii(error)[:200], exc_info=log.isEnabledFor(logging.DEBUG)
             )
             refused = refusal(
-                500, "fault", "the server could not answer; its window says more", {"connection": "close"}
+                500, "fault", "the server could not answer; its output says more", {"connection": "close"}
             )
         await refused(scope, body.receive, send)
 

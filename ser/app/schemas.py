@@ -59,6 +59,7 @@ class Card(BaseModel):
     card: str
     caution: str | None
     emotions: list[str]
+    public: bool = Field(description="whether others than the users of this machine may ask")
     about: dict
     known_clips: int = Field(description="of the profile that the server was started with; 0 without one")
     limits: dict[str, float]

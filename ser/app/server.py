@@ -17,6 +17,7 @@ import anyio
 import numpy as np
 import soundfile
 from fastapi import FastAPI, HTTPException, Path, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi_offline import FastAPIOffline
 from starlette.datastructures import FormData, UploadFile
@@ -91,7 +92,8 @@ def build(recognizers: dict[str, Recognizer], *, access: Access, stopping: threa
     )
     server.add_middleware(Guard, access=access)
     server.add_exception_handler(StarletteHTTPException, _refuse_http)
-    _add_interface(server, recognizers, _Queue([*recognizers.values()], stopping))
+    server.add_exception_handler(RequestValidationError, _refuse_parameter)
+    _add_interface(server, recognizers, _Queue([*recognizers.values()], stopping), public=access.public)
     _add_page(server)
     return server
 
@@ -138,12 +140,14 @@ class _Queue:
         return await self.run(lambda: outcome_of(name, lambda: self.recognize(recording, recognizer)))
 
 
-def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Queue) -> None:
+def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Queue, *, public: bool) -> None:
     first = next(iter(recognizers.values()))
-    cautioned = caution(first.about)
+    cautions = [
+        f"The networks of {name} were {said}." for name, one in recognizers.items() if (said := caution(one.about))
+    ]
 
-    def record(outcome: Outcome) -> dict:
-        return as_record(outcome, caution=cautioned)
+    def record(outcome: Outcome, recognizer: Recognizer = first) -> dict:
+        return as_record(outcome, caution=caution(recognizer.about))
 
     @server.post("/predict", response_model=Answer | list[Answer | Failure], openapi_extra=RECORDING)
     async def predict(request: Request, bundle: int = 1):
@@ -156,8 +160,8 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
             knowing = ask.recognizer(bundle, profile)
             outcomes = [await ask.outcome(name, recording, knowing) for name, recording in recordings]
         if len(outcomes) > 1:
-            return JSONResponse([record(outcome) for outcome in outcomes])
-        return JSONResponse(record(outcomes[0])) if outcomes[0].recognition else _refuse(outcomes[0])
+            return JSONResponse([record(outcome, knowing) for outcome in outcomes])
+        return JSONResponse(record(outcomes[0], knowing)) if outcomes[0].recognition else _refuse(outcomes[0])
 
     @server.post(
         "/explain",
@@ -203,8 +207,9 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
         return {
             "bundles": list(recognizers),
             "card": card(first.about),
-            "caution": cautioned,
+            "caution": " ".join(cautions) or None,
             "emotions": list(first.emotions),
+            "public": public,
             "about": first.about,
             "known_clips": first.profile.clips if first.profile else 0,
             "limits": {"bytes": LARGEST_BYTES, "seconds": LONGEST_SECONDS},
@@ -218,6 +223,13 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
 
 def _refuse(outcome: Outcome) -> JSONResponse:
     return refusal(STATUS_OF_KIND[outcome.kind], outcome.kind, outcome.message)
+
+
+def _refuse_parameter(_: Request, error: Exception) -> JSONResponse:
+    """A parameter of the address that is none."""
+    assert isinstance(error, RequestValidationError)
+    problem = error.errors()[0]
+    return refusal(422, "unreadable", f"{problem['loc'][-1]}: {problem['msg']}")
 
 
 def _refuse_http(_: Request, error: Exception) -> JSONResponse:

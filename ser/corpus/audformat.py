@@ -10,6 +10,7 @@ from ser.corpus.clips import Format
 from ser.errors import InputError
 
 SEX = ("sex", "gender")
+READ = ("emotion", "speaker", *SEX)
 
 
 def audformat_rows(folder: Path) -> list[dict]:
@@ -26,19 +27,24 @@ def audformat_rows(folder: Path) -> list[dict]:
     if any(rows and "emotion" in rows[0] and "start" in rows[0] for rows in tables):
         raise InputError(f"{folder}: its emotions are of segments. Cut them into files first, such as by audb.")
     said: dict[str, dict] = {}
-    for rows in whole:
-        for row in rows:
-            said.setdefault(row["file"], {}).update({column: value for column, value in row.items() if value})
-    found = [row for row in said.values() if "emotion" in row]
-    if not found:
+    for row in (row for rows in whole for row in rows):
+        known = said.setdefault(row["file"], {})
+        for column in (column for column in READ if row.get(column)):
+            if known.setdefault(column, row[column]) != row[column]:
+                raise InputError(
+                    f"{folder}: its tables give {row['file']} two values of {column}, {known[column]} and "
+                    f"{row[column]}. Keep one of them."
+                )
+    silent = [file for file, row in said.items() if "emotion" in row and "speaker" not in row]
+    if not any("emotion" in row for row in said.values()):
         raise InputError(f"{folder}: none of {len(tables)} tables as CSV has the columns file and emotion.")
-    silent = [row["file"] for row in found if "speaker" not in row]
     if silent:
         raise InputError(f"{folder}: no table says the speaker of {silent[0]} and {len(silent) - 1} others.")
     return [
-        {"path": row["file"], "speaker": row["speaker"], "emotion": row["emotion"]}
+        {"path": file, "speaker": row["speaker"], "emotion": row["emotion"]}
         | {"sex": next((row[column] for column in SEX if column in row), "")}
-        for row in found
+        for file, row in said.items()
+        if "emotion" in row
     ]
 
 

@@ -29,17 +29,26 @@ def _rows(table: Path, folder: Path) -> list[dict]:
     if table.suffix == ".csv":
         lines = artifacts.read_csv(table)
     else:
-        lines = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines() if line.strip()]
+        try:
+            text = table.read_bytes().decode("utf-8-sig")
+            lines = [json.loads(line) for line in text.split("\n") if line.strip()]
+        except ValueError as error:
+            raise InputError(f"{table}: no lines of JSON ({error}).") from error
     known = set(lines[0]) if lines else set()
     found = {name: next((one for one in names if one in known), None) for name, names in COLUMNS.items()}
     missing = [" or ".join(COLUMNS[name]) for name in ("speaker", "emotion") if found[name] is None]
     missing += [] if "file_name" in known else ["file_name"]
     if missing:
         raise InputError(f"{table}: lacks the column {', and '.join(missing)}, or has no row.")
+    needed = {"file_name": "file_name", **{name: found[name] for name in ("speaker", "emotion")}}
+    for number, line in enumerate(lines, start=1):
+        empty = [column for column in needed.values() if line.get(column) in (None, "")]
+        if empty:
+            raise InputError(f"{table}: row {number} says no {' and no '.join(map(str, empty))}.")
     above = table.parent.relative_to(folder)
     return [
         {"path": (above / str(line["file_name"])).as_posix()}
-        | {name: str(line[column]) for name, column in found.items() if column is not None}
+        | {name: str(line.get(column) or "") for name, column in found.items() if column is not None}
         for line in lines
     ]
 

@@ -27,10 +27,13 @@ def table_parser(rows: list[dict]) -> Callable[[str], Utterance]:
     short = [number for number, row in enumerate(rows, start=2) if None in row.values()]
     if short:
         raise InputError(f"{TABLE}: line {short[0]} has fewer cells than the header.")
+    silent = [number for number, row in enumerate(rows, start=2) if not row["speaker"]]
+    if silent:
+        raise InputError(f"{TABLE}: line {silent[0]} says no speaker.")
     numbers = {speaker: number for number, speaker in enumerate(sorted({row["speaker"] for row in rows}), start=1)}
     listed = {table_path(row): row for row in rows}
     if len(listed) < len(rows):
-        raise InputError(f"{TABLE}: {len(rows) - len(listed)} paths are listed twice")
+        raise InputError(f"the corpus's table: {len(rows) - len(listed)} paths are listed twice")
 
     def parse(path: str) -> Utterance:
         if path not in listed:

@@ -70,7 +70,7 @@ def _svg(figure: Figure, said: str, points: dict[str, list[str]] | None = None) 
     text = target.getvalue()[target.getvalue().index("<svg") :]
     text = re.sub(
         r'<svg ([^>]*?)width="[^"]*" height="[^"]*"',
-        rf'<svg role="img" aria-label="{escape(said, quote=True)}" \1',
+        lambda found: f'<svg role="img" aria-label="{escape(said, quote=True)}" {found[1]}',
         text,
         count=1,
     )
@@ -100,7 +100,7 @@ def lines(
     for number, (name, (horizontal, vertical)) in enumerate(series.items()):
         axes.plot(horizontal, vertical, label=name, linewidth=1.6, marker="o", markersize=2.5, gid=f"line{number}")
         pairs = zip(horizontal, vertical, strict=True)
-        points[f"line{number}"] = [f"{name}: {x} {left:g}, {y} {up:.3f}" for left, up in pairs]
+        points[f"line{number}"] = [f"{name}: {x} {left:g}, {y} {up:.3f}" for left, up in pairs if np.isfinite(up)]
     if mark is not None:
         axes.axvline(mark, color=INK, linewidth=0.8, linestyle=":")
     _label(axes, x=x, y=y)
@@ -145,6 +145,8 @@ def points_with_intervals(
     for number, (name, values) in enumerate(series.items()):
         offset = 0.7 * ((number + 0.5) / len(series) - 0.5)
         given = [(row + offset, *value) for row, value in enumerate(values) if value is not None]
+        if not given:
+            continue
         place, middle, low, high = (np.array(column) for column in zip(*given, strict=True))
         spread = np.maximum([middle - low, high - middle], 0)
         drawn = axes.errorbar(middle, place, xerr=spread, fmt="o", markersize=4, linewidth=1.4, label=name)

@@ -28,7 +28,7 @@ def run_key(stage: str, params: Params, subsets: list[str], *others: str) -> str
     files = [file for path in listed["deps"] if path != "data/split.parquet" for file in _files(path)]
     values = {key: _value(params.blocks(), key) for key in listed["params"]}
     digest = hashlib.sha256()
-    for part in [stage, json.dumps(values, sort_keys=True), ",".join(subsets), *map(_hash_once, files), *others]:
+    for part in [stage, json.dumps(values, sort_keys=True), ",".join(subsets), *map(hash_once, files), *others]:
         digest.update(part.encode())
     return digest.hexdigest()
 
@@ -45,6 +45,6 @@ def _value(block: dict, key: str):
 
 
 @cache
-def _hash_once(path: str) -> str:
+def hash_once(path: str) -> str:
     """Hash of a file that may be large, computed once in a process."""
     return artifacts.hash_file(path)

@@ -220,8 +220,19 @@ def test_a_table_that_was_broken_off_goes_on(long, clip, tmp_path, capsys):
     header, first, second, _ = whole.splitlines(keepends=True)
     table.write_text(header + first + second[:20])
     assert cli.main([*written, "--resume", *names]) == 0
-    assert "1 files are answered already" in capsys.readouterr().err
+    assert "has 1 answers; 2 files are left" in capsys.readouterr().err
     assert table.read_text() == whole
+    assert cli.main([*written, "--resume", *(f"{tmp_path}/./{name}.wav" for name in "abc")]) == 0
+    assert table.read_text() == whole
+    Path(names[1]).rename(tmp_path / "away.wav")
+    table.write_text(header + "\n" + first)
+    assert cli.main([*written, "--resume", *names]) == 3  # a file that is missing is asked about again next time
+    (tmp_path / "away.wav").rename(names[1])
+    assert cli.main([*written, "--resume", *names]) == 0
+    assert sorted(table.read_text().splitlines()) == sorted(whole.splitlines())
+    table.write_text("x" * 200_000)
+    assert cli.main([*written, "--resume", *names]) == 1
+    assert "holds no table of answers" in capsys.readouterr().err
     table.write_text("")
     assert cli.main([*written, "--resume", *names]) == 0
     assert table.read_text() == whole

@@ -207,6 +207,12 @@ def test_an_audiofolder_is_read_with_all_its_parts(tmp_path):
     (tmp_path / "test" / "metadata.jsonl").write_text('{"file_name": "c.wav", "emotion": "sad"}\n')
     with pytest.raises(InputError, match="lacks the column speaker or speaker_id or actor"):
         listed(tmp_path, "audiofolder")
+    for line in ('{"file_name": "c.wav", "emotion": "sad", "speaker": null}', '{"emotion": "sad"}', "{"):
+        (tmp_path / "test" / "metadata.jsonl").write_text(
+            f'{{"file_name": "a", "emotion": "sad", "speaker": 1}}\n{line}\n'
+        )
+        with pytest.raises(InputError, match=r"row 2 says no|no lines of JSON"):
+            listed(tmp_path, "audiofolder")
     with pytest.raises(InputError, match=r"holds no metadata.csv or metadata.jsonl"):
         listed(tmp_path / "train" / "x", "audiofolder")
 
@@ -220,6 +226,9 @@ def test_a_database_of_audformat_is_put_together_by_file(tmp_path):
         listed(tmp_path, "audformat")
     (tmp_path / "db.files.csv").write_text("file,speaker,gender\naudio/a.wav,s1,male\naudio/b.wav,s2,female\n")
     assert listed(tmp_path, "audformat") == {"audio/a.wav": (1, "anger", "male")}
+    (tmp_path / "db.rater.csv").write_text("file,emotion\naudio/a.wav,sadness\n")
+    with pytest.raises(InputError, match=r"two values of emotion, anger and sadness"):
+        listed(tmp_path, "audformat")
     (tmp_path / "db.parts.csv").write_text("file,start,end,emotion\naudio/a.wav,0,1,anger\n")
     with pytest.raises(InputError, match="of segments"):
         listed(tmp_path, "audformat")

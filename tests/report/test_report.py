@@ -78,7 +78,9 @@ def test_a_chart_says_its_values_under_the_pointer_and_gives_them_away():
     assert titles == ["one: epoch 1, loss 0.250", "one: epoch 2, loss 0.500", "&lt;two&gt;: epoch 1, loss 0.125"]
     given = unquote(chart.data.removeprefix("data:text/csv;charset=utf-8,"))
     assert given == "line,epoch,loss\none,1.0,0.25\none,2.0,0.5\n<two>,1.0,0.125\n"
-    points = {"a": [(0.5, 0.4, 0.6), None], "b": [(0.1, 0.0, 0.2), (0.9, 0.8, 1.0)]}
+    gaps = charts.lines({"a\\d": ([1.0, 2.0], [0.5, np.nan]), "b": ([1.0], [0.25])}, x="epoch", y="loss")
+    assert re.findall("<title>([^<]*)</title>", gaps.svg) == ["a\\d: epoch 1, loss 0.500", "b: epoch 1, loss 0.250"]
+    points = {"nothing": [None, None], "a": [(0.5, 0.4, 0.6), None], "b": [(0.1, 0.0, 0.2), (0.9, 0.8, 1.0)]}
     chart = charts.points_with_intervals(["x", "y"], points, x="UAR", reference=0.2)
     titles = re.findall("<use [^>]*><title>([^<]*)</title></use>", chart.svg)
     assert titles == ["x, a: 0.500 (0.400 to 0.600)", "x, b: 0.100 (0.000 to 0.200)", "y, b: 0.900 (0.800 to 1.000)"]

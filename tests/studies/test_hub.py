@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
 import yaml
 from helpers import ROOT
 
 from ser import artifacts
+from ser.answers.opening import open_bundle
+from ser.errors import InputError
 
 
 def test_the_card_of_the_hub_says_what_the_results_hold(monkeypatch, tmp_path):
@@ -17,10 +20,12 @@ def test_the_card_of_the_hub_says_what_the_results_hold(monkeypatch, tmp_path):
     text = (tmp_path / "hub" / "model" / "README.md").read_text(encoding="utf-8")
     _, head, body = text.split("---\n", 2)
     about = yaml.safe_load(head)
-    folds = artifacts.read_json("results/crema-d/emo-superb.json")
+    bundle, elsewhere = open_bundle(None).about, artifacts.read_json("results/ravdess.json")
     values = [metric["value"] for result in about["model-index"][0]["results"] for metric in result["metrics"]]
-    assert folds["pooled"]["scores"]["fusion"]["uar"] in values
-    assert folds["profiles"]["4"]["fusion"]["accuracy"] in values
+    assert bundle["metrics"]["fusion"]["test"]["uar"] in values
+    assert elsewhere["profiles"]["4"]["accuracy"] in values
+    with pytest.raises(InputError, match="another bundle"):
+        hub.results_of(bundle | {"hash": ""}, elsewhere)
     assert "must not be used for" in body
     assert not re.search(r"\]\((?!https?:)", body)  # nothing links into the project
     assert "<!--" not in body

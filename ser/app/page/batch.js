@@ -3,13 +3,15 @@ import {predict} from "/page/client.js";
 import {byId, element} from "/page/drawing.js";
 
 const AT_ONCE = 2;
+let newest = 0; // so that an earlier batch writes into no row of a later one
 
 export async function answerAll(files, voice, emotions) {
   const rows = files.map((file) => ({file: file.webkitRelativePath || file.name}));
-  draw(rows);
+  const mine = ++newest, lines = draw(rows);
   const waiting = rows.keys();
   const work = async () => {
     for (const index of waiting) {
+      if (mine !== newest) return;
       try {
         const answer = await predict(files[index], voice);
         Object.assign(rows[index], {
@@ -19,10 +21,11 @@ export async function answerAll(files, voice, emotions) {
       } catch (error) {
         rows[index].error = error.message;
       }
-      drawRow(rows[index], index);
+      drawRow(rows[index], lines[index]);
     }
   };
   await Promise.all(Array.from({length: AT_ONCE}, work));
+  if (mine !== newest) return;
   const named = ["file", "emotion", "probability", "sure", "duration_seconds", ...emotions, "error"];
   offer("csv", [named, ...rows.map((row) => named.map((name) => row[name] ?? ""))].map(line).join(""), "text/csv");
   offer("json", `${JSON.stringify(rows, null, 1)}\n`, "application/json");
@@ -40,15 +43,17 @@ function line(cells) {
 function draw(rows) {
   byId("batch").hidden = false;
   for (const kind of ["csv", "json"]) byId(`batch-${kind}`).hidden = true;
-  byId("rows").replaceChildren(...rows.map(({file}) => {
+  const lines = rows.map(({file}) => {
     const row = element("tr", "");
     row.append(element("th", file, {scope: "row"}), element("td", "…"), element("td", ""), element("td", ""));
     return row;
-  }));
+  });
+  byId("rows").replaceChildren(...lines);
+  return lines;
 }
 
-function drawRow(row, index) {
-  const [, emotion, probability, certain] = byId("rows").children[index].children;
+function drawRow(row, line) {
+  const [, emotion, probability, certain] = line.children;
   emotion.textContent = row.emotion ?? row.error;
   probability.textContent = row.emotion ? row.probability.toFixed(2) : "";
   certain.textContent = row.emotion ? (row.sure ? "sure" : "not sure") : "";

@@ -44,11 +44,11 @@ async function ask(path, body) {
   try {
     response = await fetch(path, body ? {method: "POST", body} : {});
   } catch {
-    throw new Error("the server does not answer. Is 'ser app' still running?");
+    throw new Error("the server does not answer.");
   }
   if (!response.ok) {
     const failure = await response.json().catch(() => null);
-    throw new Error(failure ? `${failure.error.message}.` : `status ${response.status}.`);
+    throw new Error(failure?.error ? `${failure.error.message}.` : `status ${response.status}.`);
   }
   return response;
 }

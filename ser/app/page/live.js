@@ -7,8 +7,8 @@ const LEAST_SECONDS = 0.7;
 
 export class Live {
   // answered(stretch, answer or null, seconds from the newest sound in it to now) is called for each answer.
-  constructor(recorder, voice, answered, failed) {
-    Object.assign(this, {recorder, voice, answered, failed, timer: null, asking: false});
+  constructor(recorder, voice, answered) {
+    Object.assign(this, {recorder, voice, answered, timer: null, asking: false, session: 0});
   }
 
   get running() {
@@ -17,6 +17,8 @@ export class Live {
 
   start() {
     this.until = 0;
+    this.asking = false;
+    this.session += 1;
     this.timer = setInterval(() => this.ask(), EVERY_MILLISECONDS);
   }
 
@@ -29,6 +31,7 @@ export class Live {
     const now = this.recorder.seconds;
     if (this.asking || now < LEAST_SECONDS || now <= this.until) return; // the answer before is not there yet
     this.asking = true;
+    const mine = this.session;
     const stretch = {start_seconds: this.until, end_seconds: now};
     const heard = this.recorder.heardAt;
     let answer = null;
@@ -38,8 +41,8 @@ export class Live {
     } catch (error) {
       stretch.reason = error.message;
     }
+    if (mine !== this.session || !this.running) return; // it was of another session
     this.asking = false;
-    if (!this.running) return;
     this.until = now;
     this.answered(stretch, answer, (performance.now() - heard) / 1000);
   }

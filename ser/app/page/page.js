@@ -7,11 +7,16 @@ import {Recorder} from "/page/recorder.js";
 
 const MOST_KNOWN = 20; // recordings that a profile is made of, the last ones
 const voice = new Voice();
-const recorder = new Recorder((elapsed) => { byId("clock").textContent = clock(elapsed); });
+const recorder = new Recorder((elapsed) => {
+  byId("clock").textContent = clock(elapsed);
+  const near = elapsed > info.limits.seconds - 5 || recorder.bytes > info.limits.bytes - 1e6;
+  if (near && stopRecording) stopRecording(); // before the limit, so that it is answered
+});
 const live = new Live(recorder, voice, showLive);
 let recording = null; // the Blob that was answered last
 let question = 0; // so that an answer that comes late changes nothing
 let lesson = 0;
+let stopRecording = null; // while a button records
 let info = {bundles: [], known_clips: 0, emotions: [], limits: {}};
 let unknown = byId("heard").textContent; // said without a profile
 
@@ -76,7 +81,6 @@ function showLive(stretch, answer, behind) {
   byId("timeline").append(column(stretch));
   byId("end").textContent = clock(stretch.end_seconds);
   byId("course-help").textContent = `The last three seconds, twice a second; ${behind.toFixed(2)} s behind the voice.`;
-  if (stretch.end_seconds > info.limits.seconds - 5) byId("live").click();
 }
 
 async function ask(blob) {
@@ -93,7 +97,7 @@ async function ask(blob) {
     const answer = await predict(blob, voice);
     if (mine !== question) return;
     show(answer);
-    if (info.bundles.length > 1) showOther(await predict(blob, voice, 2));
+    if (info.bundles.length > 1) compare(blob, mine);
   } catch (error) {
     if (mine !== question) return;
     forget("No answer");
@@ -102,12 +106,23 @@ async function ask(blob) {
   byId("answer").setAttribute("aria-busy", "false");
 }
 
+async function compare(blob, mine) {
+  try {
+    const answer = await predict(blob, voice, 2);
+    if (mine === question) showOther(answer);
+  } catch (error) {
+    if (mine === question) say(`${info.bundles[1]} gives no answer: ${error.message}`);
+  }
+}
+
 function choose(files) {
+  if (live.running) return say("Stop the live answers first.");
   if (files.length > 1) return answerAll(files, voice, info.emotions);
   if (files.length) return ask(files[0]);
 }
 
 async function learn(blobs) {
+  if (live.running) return say("Stop the live answers first.");
   const mine = ++lesson;
   voice.recordings = [...voice.recordings, ...blobs].slice(-MOST_KNOWN);
   byId("heard").textContent = "Listening …";
@@ -131,6 +146,7 @@ async function learn(blobs) {
 }
 
 function unlearn() {
+  if (live.running) return say("Stop the live answers first.");
   lesson += 1;
   voice.recordings = [];
   voice.profiles.clear();
@@ -140,15 +156,18 @@ function unlearn() {
 }
 
 async function draw() {
+  const mine = question;
   byId("explain").disabled = true;
   try {
     const picture = URL.createObjectURL(await explain(recording, voice));
+    if (mine !== question) return;
     byId("picture").src = byId("download").href = picture;
     byId("picture").hidden = byId("download").hidden = false;
   } catch (error) {
-    say(`No picture: ${error.message}`);
+    if (mine === question) say(`No picture: ${error.message}`);
+  } finally {
+    byId("explain").disabled = false;
   }
-  byId("explain").disabled = false;
 }
 
 // A button that records until it is pressed again; the others wait.
@@ -156,14 +175,17 @@ function recordWith(id, whenRunning, {begun = () => {}, done}) {
   const button = byId(id), name = button.textContent;
   button.addEventListener("click", async () => {
     if (recorder.running) {
-      if (button.textContent !== whenRunning) return; // another button records
-      button.textContent = name;
-      byId("clock").textContent = "";
-      done(recorder.stop());
+      if (button.textContent === whenRunning) stopRecording(); // else another button records
       return;
     }
     try {
-      await recorder.start();
+      if (!await recorder.start()) return; // another start is under way
+      stopRecording = () => {
+        stopRecording = null;
+        button.textContent = name;
+        byId("clock").textContent = "";
+        done(recorder.stop());
+      };
       button.textContent = whenRunning;
       say("");
       begun();
@@ -188,7 +210,7 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 for (const button of document.querySelectorAll("[data-example]")) {
-  button.addEventListener("click", async () => ask(await example(button.dataset.example)));
+  button.addEventListener("click", async () => choose([await example(button.dataset.example)]));
 }
 byId("known").addEventListener("change", (event) => { if (event.target.files.length) learn([...event.target.files]); });
 byId("unlearn").addEventListener("click", unlearn);
@@ -203,12 +225,16 @@ byId("player").addEventListener("timeupdate", () => {
 info = await describe();
 info.emotions.forEach(colour); // the same colours at every visit
 byId("card").textContent = info.card;
+byId("where").textContent = info.public
+  ? "The recording is sent to this server, which answers and keeps nothing."
+  : "The recording stays on this machine.";
+byId("kept").textContent = `the server ${info.public ? "" : "on this machine "}makes sums of them and keeps neither.`;
 byId("limits").textContent = `each up to ${info.limits.bytes / 1e6} MB and ${info.limits.seconds / 60} minutes`;
 if (info.known_clips) {
   unknown = `The server knows a voice from ${info.known_clips} clips; your own recordings take its place.`;
   byId("heard").textContent = unknown;
 }
 if (info.caution) {
-  byId("caution").textContent = `These networks were ${info.caution}.`;
+  byId("caution").textContent = info.caution;
   byId("caution").hidden = false;
 }

@@ -6,9 +6,23 @@ export class Recorder {
   constructor(tick) {
     this.tick = tick;
     this.running = false;
+    this.starting = false;
   }
 
   async start() {
+    if (this.starting || this.running) return false;
+    this.starting = true;
+    try {
+      await this.open();
+      this.running = true;
+    } finally {
+      this.starting = false;
+      if (!this.running) this.stream?.getTracks().forEach((track) => track.stop());
+    }
+    return true;
+  }
+
+  async open() {
     if (!navigator.mediaDevices) throw new Error("this browser gives no microphone to a page without https");
     const raw = {echoCancellation: false, noiseSuppression: false, autoGainControl: false};
     this.stream = await navigator.mediaDevices.getUserMedia({audio: raw});
@@ -24,7 +38,11 @@ export class Recorder {
       this.tick(this.seconds);
     };
     this.context.createMediaStreamSource(this.stream).connect(this.node);
-    this.running = true;
+  }
+
+  // Of the WAV file that the whole recording makes.
+  get bytes() {
+    return 44 + 2 * this.samples;
   }
 
   get seconds() {
