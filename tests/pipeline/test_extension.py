@@ -94,7 +94,7 @@ def add_corpus(project: Project) -> Path:
     """A file, and a line in the registry; the recordings are those of the demo corpus under other names."""
     (project.folder / "ser" / "corpus" / "toy.py").write_text(CORPUS)
     registry = project.folder / "ser" / "corpus" / "formats.py"
-    text = registry.read_text().replace("import crema_d, ", "import toy, crema_d, ")
+    text = registry.read_text().replace("from ser.corpus import ", "from ser.corpus import toy, ")
     registry.write_text(text.replace("FORMATS = {\n", 'FORMATS = {\n    "toy": toy.FORMAT,\n'))
     assert "toy" not in FORMATS
     codes = dict(zip(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"), FORMATS_EMOTIONS, strict=True))
