@@ -128,13 +128,12 @@ class Project:
         self.run("git", "init", "-q", "-b", "main")
         self.run("git", "config", "user.email", "test@example.org")
         self.run("git", "config", "user.name", "Test")
-        self.commit("project")
+        # Equal projects have an equal first commit, which the report names.
+        self.commit("project", **dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2026-01-01T00:00:00Z"))
 
     def environment(self, **extra: str) -> dict[str, str]:
         paths = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        # Equal projects have equal commits, which the report names.
-        dates = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2026-01-01T00:00:00Z")
-        return os.environ | paths | dates | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.folder)} | extra
+        return os.environ | paths | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.folder)} | extra
 
     def run(self, *command: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess:
         """Run a command there; a failure shows what it printed."""
@@ -145,9 +144,9 @@ class Project:
             assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def commit(self, message: str) -> None:
+    def commit(self, message: str, **extra: str) -> None:
         self.run("git", "add", "-A")
-        self.run("git", "commit", "-q", "-m", message)
+        self.run("git", "commit", "-q", "-m", message, **extra)
 
     def repro(self, *arguments: str, **extra: str) -> list[str]:
         """Run ``dvc repro``, keep what it printed, and name the stages that ran."""
