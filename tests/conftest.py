@@ -1,11 +1,18 @@
 """Fixtures of tests in several rooms."""
 
+import atexit
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import SMALL, Project
+
+# Compiled functions of librosa, the reference: two processes that write Numba's cache at once damage it.
+os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="ser-tests-numba-")
+atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
