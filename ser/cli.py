@@ -381,9 +381,7 @@ def _app(options: argparse.Namespace) -> int:
     open_to_all = is_loopback(options.host) or options.public
     token = options.token or (None if open_to_all else secrets.token_urlsafe(24))
     stopping = threading.Event()
-    recognizers = {"this package": open_recognizer(options.model, options.profile)}
-    if options.model:
-        recognizers = {options.model: recognizers.pop("this package")}
+    recognizers = {options.model or "this package": open_recognizer(options.model, options.profile)}
     if options.compare:
         if options.profile:
             raise InputError("--profile is of one bundle: leave it out, or --compare.")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ser import artifacts
 from ser.audio.conditions import CONDITIONS, Recording
-from ser.audio.preprocessing import mix_down, preprocess
+from ser.audio.preprocessing import preprocess
 from ser.audio.reading import read_audio
 from ser.corpus.clips import words_of
 from ser.corpus.formats import FORMATS, describe
@@ -35,6 +35,7 @@ from ser.randomness import clip_rng
 from ser.scoring.scores import confusion, paired_difference, score, unweighted_average_recall
 from ser.training.fit import Session, predict_probabilities
 from ser.training.train import predict, train
+from stages.conditions import VOICES, mono, speech_of
 from stages.shared.clips import read_clips
 from stages.shared.console import run as run_stage
 from stages.shared.key import hash_once, run_key
@@ -53,7 +54,7 @@ TRIED = (
     "tilt of +3 dB an octave",
     "tilt of -3 dB an octave",
 )
-TRIED_CLIPS, VOICES = 120, 40
+TRIED_CLIPS = 120
 FLY = "training.on_the_fly"
 # What each row changes in the defaults.
 ROWS: dict[str, dict] = {
@@ -100,6 +101,11 @@ def changed(params: Params, settings: dict) -> Params:
     return Params.model_validate(content)
 
 
+def workspace(name: str) -> Path:
+    """The folder of a row."""
+    return WORKSPACES / name.replace(" ", "-")
+
+
 def stages_of(settings: dict) -> list[str]:
     """The stages before the training that a row's changes touch, and those behind them, by ``dvc.yaml``."""
     stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -115,7 +121,7 @@ def stages_of(settings: dict) -> list[str]:
 
 def prepare(name: str, params: Params) -> Path:
     """A folder for a row, in which its features lie: those that its changes touch, and links to the others."""
-    folder, settings = WORKSPACES / name.replace(" ", "-"), ROWS[name]
+    folder, settings = workspace(name), ROWS[name]
     stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
     touched = stages_of(settings)
     own = {out for stage in touched for out in stages[stage]["outs"]}
@@ -198,19 +204,13 @@ def conditions_of(
     chosen = np.sort(validation[:TRIED_CLIPS])
     files, rate = index["file"].tolist(), params.preprocess.sample_rate
 
-    def mono(row: int) -> NDArray[np.float32]:
-        return mix_down(*read_audio(audio / files[row]), sample_rate=rate)
-
-    voices = [mono(row) for row in trained[:VOICES]]
+    voices = [mono(audio / files[row], rate)[0] for row in trained[:VOICES]]
     heard: dict[str, list[tuple[NDArray, int]]] = {}
     for condition in (one for one in CONDITIONS if one.name in TRIED):
         for row in chosen:
             draw = clip_rng(params.conditions.seed, f"{files[row]} {condition.name}")
-
-            def voice(samples: int, draw=draw) -> NDArray[np.float32]:
-                return np.roll(np.resize(voices[draw.integers(len(voices))], samples), draw.integers(samples))
-
-            changed_signal = condition.apply(Recording(mono(row), rate, draw, voice))
+            signal, _ = mono(audio / files[row], rate)
+            changed_signal = condition.apply(Recording(signal, rate, draw, speech_of(voices, draw, rate, rate)))
             if changed_signal is not None:
                 heard.setdefault(condition.name, []).append((changed_signal[0][:, None], changed_signal[1]))
     return chosen, heard
@@ -227,7 +227,7 @@ def recordings_of(corpus: tuple[str, str], params: Params) -> tuple[NDArray[np.i
 def table_row(name: str, params: Params) -> dict:
     """A row's figures, and its differences from the defaults over validation actors."""
     said, base = (
-        {key: value[0] for key, value in artifacts.read_arrays(WORKSPACES / one.replace(" ", "-") / "said.npz").items()}
+        {key: value[0] for key, value in artifacts.read_arrays(workspace(one) / "said.npz").items()}
         for one in (name, "defaults")
     )
     clips, settings = read_clips(), params.evaluate
@@ -262,7 +262,7 @@ def table_row(name: str, params: Params) -> dict:
 
 def finished(name: str, params: Params, corpus: tuple[str, str] | None) -> bool:
     """Whether a row was run with this code, data and parameters."""
-    path = WORKSPACES / name.replace(" ", "-") / "row.json"
+    path = workspace(name) / "row.json"
     return path.exists() and artifacts.read_json(path)["key"] == key_of(changed(params, ROWS[name]), corpus)
 
 
