@@ -37,7 +37,7 @@ def replacing(path: str | Path, mode: str = "wb") -> Iterator:
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: no regular file, so nothing is written in its place. Name a file.")
+        raise InputError(f"{path}: not a regular file, so it is not overwritten. Name a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     encoding: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}

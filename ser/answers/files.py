@@ -4,18 +4,20 @@ import io as streams
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from ser import artifacts
 from ser.answers.profile import Profile
-from ser.answers.recognizer import MOST_CLIPS, Heard, Recognition, Recognizer
+from ser.answers.recognizer import MOST_CLIPS, Asked, Heard, Recognition, Recognizer
 from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
 from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
+FILES_AT_ONCE = 16
+NO_NAME = "an empty name"
 # What the command ends with when a file has no answer.
 STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
 
@@ -90,7 +92,7 @@ def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, 
     profile, failures = profile_from(recognizer, heard())
     if profile is None:
         first = f" {failures[0].file}: {failures[0].message}." if failures else ""
-        raise InputError(f"None of {len(failures)} recordings can be calibrated with.{first}")
+        raise InputError(f"None of the {len(failures)} recordings can be used for a profile.{first}")
     return profile, failures
 
 
@@ -127,24 +129,58 @@ def outcome_of(name: str, answer: Callable[[], Recognition | None]) -> Outcome:
 
 def recognize_file(recognizer: Recognizer, path: str, *, standard_input: bytes = b"") -> Outcome:
     """The outcome for a path, or for the bytes of standard input where the path is ``-``."""
-    if not path:
-        return Outcome(path, kind="unreadable", message="an empty name")
-    source = streams.BytesIO(standard_input) if path == STANDARD_INPUT else path
-    return outcome_of(path, lambda: recognize_source(recognizer, source))
+    (outcome,) = recognize_together(recognizer, [path], standard_input)
+    return outcome
 
 
 def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"") -> Iterator[Outcome]:
-    """The outcome of every path, in order, several being worked on at once."""
-
-    def outcome(path: str) -> Outcome:
-        return recognize_file(recognizer, path, standard_input=standard_input)
-
+    """The outcome of every path, in order; some short recordings are answered at once, and several threads work."""
     threads = os.cpu_count() or 1
+    at_once = max(1, min(FILES_AT_ONCE, len(paths) // threads))
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque = deque()
-        for path in paths:  # a few at a time, so that memory does not grow with their number
-            ahead.append(pool.submit(outcome, path))
-            if len(ahead) >= 4 * threads:
-                yield ahead.popleft().result()
+        for start in range(0, len(paths), at_once):  # a few at a time, so that memory does not grow with their number
+            ahead.append(pool.submit(recognize_together, recognizer, paths[start : start + at_once], standard_input))
+            if len(ahead) > 2 * threads:
+                yield from ahead.popleft().result()
         while ahead:
-            yield ahead.popleft().result()
+            yield from ahead.popleft().result()
+
+
+def recognize_together(recognizer: Recognizer, paths: Sequence[str], standard_input: bytes = b"") -> list[Outcome]:
+    """The outcomes of some paths; the short recordings among them are answered together."""
+    waiting: dict[int, Asked] = {}
+
+    def begin(place: int, path: str) -> Recognition | None:
+        source = streams.BytesIO(standard_input) if path == STANDARD_INPUT else path
+        with open_recording(source) as recording:
+            asked = recognizer.begin(recording.blocks(), recording.sample_rate)
+            if not asked.ended or len(asked.batch) > 1:  # a long one; its samples are not kept for others
+                return answer_alone(recognizer, asked)
+            waiting[place] = asked
+            return None
+
+    outcomes = [
+        outcome_of(path, partial(begin, place, path)) if path else Outcome(path, kind="unreadable", message=NO_NAME)
+        for place, path in enumerate(paths)
+    ]
+    try:
+        answers = recognizer.finish([*waiting.values()]) if waiting else []
+        for place, found in zip(waiting, answers, strict=True):
+            outcomes[place] = outcome_of(paths[place], partial(answer_of, found))
+    except (InputError, OSError, TypeError, ValueError):  # one by one it shows whose it is, and the others are answered
+        for place, asked in waiting.items():
+            outcomes[place] = outcome_of(paths[place], partial(answer_alone, recognizer, asked))
+    return outcomes
+
+
+def answer_of(found: Recognition | NoAnswer) -> Recognition:
+    """An answer, or raises why there is none."""
+    if isinstance(found, NoAnswer):
+        raise found
+    return found
+
+
+def answer_alone(recognizer: Recognizer, asked: Asked) -> Recognition:
+    """The answer for one recording that was begun."""
+    return answer_of(recognizer.finish([asked])[0])

@@ -141,7 +141,7 @@ class Recognizer:
         unknown = set(own.columns) - set(self.names[own.features])
         if unknown:
             raise InputError(
-                f"{bundle.name}: {name} reads the columns {', '.join(sorted(unknown)[:3])}, which are none."
+                f"{bundle.name}: {name} reads the columns {', '.join(sorted(unknown)[:3])}, which do not exist."
             )
         wanted = self.sessions[name].get_inputs()[0].shape[-1]
         if wanted != len(own.columns):
@@ -226,7 +226,7 @@ class Recognizer:
                 )
             sizes = {name: 3 * len(own.columns) for name, own in self.networks.items()}
             if not all(are_sums(own, sizes[name], profile.clips) for name, own in profile.sums.items()):
-                raise InputError("The profile holds numbers that are no sums. Make it again with 'ser calibrate'.")
+                raise InputError("The profile is damaged: its sums do not fit. Make it again with 'ser calibrate'.")
         other = copy(self)
         other.profile = profile
         return other
@@ -245,12 +245,14 @@ class Recognizer:
         """
         reasons: list[str] = []
         heard: list[Heard] = []
-        for batch in self._batches(_Counted(blocks), sample_rate):
-            why, frames, mels, _ = self._hear(batch, sample_rate)
+        asked = self.begin(blocks, sample_rate)
+        while True:
+            why, frames, mels, _ = self._hear(asked.batch)
             reasons += why
             heard.append((frames, mels))
-            if reasons.count("") >= most:
+            if asked.ended or reasons.count("") >= most:
                 break
+            asked.read_on()
         if all(reasons):
             raise no_speech(reasons)
         frames, mels = (np.concatenate(arrays)[:most] for arrays in zip(*heard, strict=True))
@@ -316,18 +318,43 @@ class Recognizer:
         ----------
         blocks : consecutive parts, each ``(samples, channels)``
         """
-        counted = _Counted(blocks)
-        windows: list[Window] = []
-        signals: list[NDArray[np.float32]] = []
-        for batch in self._batches(counted, sample_rate):
-            answered, heard = self._answer_windows(batch, sample_rate)
-            windows += answered
-            signals += heard[: SEARCHED_WINDOWS - len(signals)]
+        (found,) = self.finish([self.begin(blocks, sample_rate)])
+        if isinstance(found, NoAnswer):
+            raise found
+        return found
+
+    def begin(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> "Asked":
+        """A recording of which as much is read as is answered at once, all of a short one; for ``finish``.
+
+        Raises
+        ------
+        NoAnswer : too short
+        """
+        asked = Asked(blocks, sample_rate, self.window_seconds)
+        asked.read_on()
+        return asked
+
+    def finish(self, asked: "Sequence[Asked]") -> list[Recognition | NoAnswer]:
+        """The answers for recordings that were begun, or why one has none; what was read of them is answered at once.
+
+        A network answers some short recordings together in less time than one by one, and in the same way.
+        """
+        answered = iter(self._answer_windows([stretch for one in asked for stretch in one.batch]))
+        for one in asked:
+            one.take(list(islice(answered, len(one.batch))))
+            while not one.ended:
+                one.read_on()
+                one.take(self._answer_windows(one.batch))
+        return [self._recognition(one) for one in asked]
+
+    def _recognition(self, asked: "Asked") -> Recognition | NoAnswer:
+        """The answer of a recording from those of its windows."""
+        windows = asked.windows
         spoken = [window for window in windows if window.probabilities is not None]
         if not spoken:
-            raise no_speech([window.reason for window in windows])
+            return no_speech([window.reason for window in windows])
         found = Recognition(
-            counted.samples / sample_rate,
+            asked.counted.samples / asked.sample_rate,
             np.mean([window.spoken for window in spoken], axis=0),
             {name: np.mean([window.networks[name] for window in spoken], axis=0) for name in self.networks},
             windows,
@@ -337,49 +364,44 @@ class Recognizer:
         )
         rate = self.params.preprocess.sample_rate
         # Only an answer that would be sure is worth the search, which ends with the first window of speech.
-        if not found.sure or rate != DETECTOR_RATE_HZ or any(is_speech(np.trim_zeros(signal)) for signal in signals):
+        if not found.sure or rate != DETECTOR_RATE_HZ:
+            return found
+        if any(is_speech(np.trim_zeros(signal)) for signal in asked.signals):
             return found
         return replace(found, doubts=(NO_SPEECH, *found.doubts))
 
-    def _batches(self, counted: "_Counted", sample_rate: int) -> Iterator[list[tuple[float, float, NDArray]]]:
-        """A recording's windows, as many at once as memory bears."""
-        stretches = _stretches(counted, sample_rate, self.window_seconds)
-        most = max(1, min(MOST_WINDOWS, MOST_SAMPLES // round(self.window_seconds * sample_rate)))
-        while batch := list(islice(stretches, most)):
-            yield batch
-
     def _hear(
-        self, batch: list[tuple[float, float, NDArray]], sample_rate: int
+        self, batch: "list[Stretch]"
     ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Why each window has no answer, "" where it has one; features and signals of those that have one."""
         settings = self.params.preprocess
-        reasons = ["" if _peak_db(samples, sample_rate) >= SILENT_DB else "silent" for _, _, samples in batch]
-        heard = [window for window, reason in zip(batch, reasons, strict=True) if not reason]
+        reasons = ["" if _peak_db(part.samples, part.sample_rate) >= SILENT_DB else "silent" for part in batch]
+        heard = [part for part, reason in zip(batch, reasons, strict=True) if not reason]
         signals = np.zeros((len(heard), round(settings.duration_seconds * settings.sample_rate)), np.float32)
-        for row, (_, _, samples) in enumerate(heard):
-            signals[row] = preprocess(samples, sample_rate, settings)
+        for row, part in enumerate(heard):
+            signals[row] = preprocess(part.samples, part.sample_rate, settings)
         frames, mels = self.features(signals)
         voiced = self._voiced(frames)
         spoken = iter(voiced)
         reasons = [reason or ("" if next(spoken) else "no speech") for reason in reasons]
         return reasons, frames[voiced], mels[voiced], signals[voiced]
 
-    def _answer_windows(
-        self, batch: list[tuple[float, float, NDArray]], sample_rate: int
-    ) -> tuple[list[Window], list[NDArray[np.float32]]]:
-        """Answer a batch of windows at once, and the signals of those that have an answer: not silent, and voiced."""
-        reasons, frames, mels, signals = self._hear(batch, sample_rate)
+    def _answer_windows(self, batch: "list[Stretch]") -> list[tuple[Window, NDArray[np.float32] | None]]:
+        """Answer a batch of windows at once, each with its signal if it has an answer: not silent, and voiced."""
+        reasons, frames, mels, signals = self._hear(batch)
         networks = self.network_probabilities(frames, mels) if len(frames) else {}
         answers = iter(zip(self.calibrated(networks), signals, *networks.values(), strict=True) if networks else [])
-        windows = []
-        for (start, end, samples), reason in zip(batch, reasons, strict=True):
+        windows: list[tuple[Window, NDArray[np.float32] | None]] = []
+        for part, reason in zip(batch, reasons, strict=True):
+            times = part.start_seconds, part.end_seconds
             if reason:
-                windows.append(Window(start, end, None, {}, reason))
+                windows.append((Window(*times, None, {}, reason), None))
                 continue
             probabilities, signal, *own = next(answers)
-            doubts = doubts_about(samples, signal, self.params.preprocess.sample_rate)
-            windows.append(Window(start, end, probabilities, dict(zip(networks, own, strict=True)), doubts=doubts))
-        return windows, list(signals)
+            doubts = doubts_about(part.samples, signal, self.params.preprocess.sample_rate)
+            window = Window(*times, probabilities, dict(zip(networks, own, strict=True)), doubts=doubts)
+            windows.append((window, signal))
+        return windows
 
     def _voiced(self, frames: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether each clip has enough frames with a pitch, as every spoken syllable has: ``(clips,)``."""
@@ -447,14 +469,51 @@ class _Counted:
             yield block.mean(axis=1, dtype=np.float32, keepdims=True) if block.shape[1] > 1 else block
 
 
-def _stretches(
-    blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float
-) -> Iterator[tuple[float, float, NDArray[np.float32]]]:
-    """A short recording as one stretch, a long one in overlapping windows; the last one ends with the recording.
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a recording that becomes one window: where it lies, and its samples ``(samples, 1)``."""
 
-    Yields
-    ------
-    start and end in seconds, and samples ``(samples, 1)``
+    start_seconds: float
+    end_seconds: float
+    samples: NDArray[np.float32]
+    sample_rate: int
+
+
+class Asked:
+    """A recording on the way to its answer, which is read as memory bears: what is answered next, and what was.
+
+    Attributes
+    ----------
+    batch : the windows that were read last
+    ended : whether nothing comes behind them
+    windows : those that were answered
+    signals : of the first of them in which somebody may speak
+    """
+
+    def __init__(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float):
+        self.counted, self.sample_rate = _Counted(blocks), sample_rate
+        self._stretches = _stretches(self.counted, sample_rate, window_seconds)
+        self._most = max(1, min(MOST_WINDOWS, MOST_SAMPLES // round(window_seconds * sample_rate)))
+        self.batch: list[Stretch] = []
+        self.ended = False
+        self.windows: list[Window] = []
+        self.signals: list[NDArray[np.float32]] = []
+
+    def read_on(self) -> None:
+        """Read the next windows."""
+        self.batch = list(islice(self._stretches, self._most))
+        self.ended = len(self.batch) < self._most
+
+    def take(self, answered: list[tuple[Window, NDArray[np.float32] | None]]) -> None:
+        """Keep the answers of the windows that were read, and forget their samples."""
+        self.windows += [window for window, _ in answered]
+        heard = [signal for _, signal in answered if signal is not None]
+        self.signals += heard[: SEARCHED_WINDOWS - len(self.signals)]
+        self.batch = []
+
+
+def _stretches(blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float) -> Iterator[Stretch]:
+    """A short recording as one stretch, a long one in overlapping windows; the last one ends with the recording.
 
     Raises
     ------
@@ -469,12 +528,10 @@ def _stretches(
     seconds = len(kept) / sample_rate
     if seconds < SHORTEST_SECONDS:
         raise NoAnswer("short", f"too short: {seconds:.3f} s; at least {SHORTEST_SECONDS} s are needed")
-    yield 0.0, seconds, kept
+    yield Stretch(0.0, seconds, kept, sample_rate)
 
 
-def _cut(
-    blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float
-) -> Iterator[tuple[float, float, NDArray[np.float32]]]:
+def _cut(blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float) -> Iterator[Stretch]:
     """Overlapping windows; see ``_stretches``."""
     length = round(window_seconds * sample_rate)
     hop = length // WINDOWS_OVERLAP
@@ -482,8 +539,9 @@ def _cut(
     for block in blocks:
         kept, first = np.concatenate([kept, block]), 0
         while len(kept) - first >= length:
-            yield start / sample_rate, (start + length) / sample_rate, kept[first : first + length].copy()
+            end = (start + length) / sample_rate
+            yield Stretch(start / sample_rate, end, kept[first : first + length].copy(), sample_rate)
             start, first = start + hop, first + hop
         kept = kept[first:].copy()  # a view would keep the whole block in memory
     if len(kept) > length - hop:  # something that no window has covered
-        yield start / sample_rate, (start + len(kept)) / sample_rate, kept
+        yield Stretch(start / sample_rate, (start + len(kept)) / sample_rate, kept, sample_rate)

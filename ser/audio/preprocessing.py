@@ -1,5 +1,6 @@
 """From a recorded signal to one of fixed length: the steps of ``preprocess``, in their order."""
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -56,9 +57,19 @@ def highpass(signal: NDArray[np.float32], *, sample_rate: int, cutoff_hz: float)
         raise InputError(f"highpass_hz is {cutoff_hz}: expected 0 to below {sample_rate / 2} Hz, half the sample rate.")
     if not cutoff_hz or len(signal) == 0:
         return signal
+    sections, settled = _highpass_sections(sample_rate, cutoff_hz)
+    state = settled * float(signal.mean(dtype=np.float64))
+    return scipy.signal.sosfilt(sections.copy(), signal, zi=state)[0].astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _highpass_sections(sample_rate: int, cutoff_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The filter's sections, and their state after a long constant of 1; designing them takes as long as filtering."""
     sections = scipy.signal.butter(2, cutoff_hz, "high", fs=sample_rate, output="sos")
-    settled = scipy.signal.sosfilt_zi(sections) * float(signal.mean(dtype=np.float64))
-    return scipy.signal.sosfilt(sections, signal, zi=settled)[0].astype(np.float32)
+    settled = scipy.signal.sosfilt_zi(sections)
+    for array in (sections, settled):
+        array.flags.writeable = False
+    return sections, settled
 
 
 def spectral_subtraction(

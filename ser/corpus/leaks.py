@@ -10,7 +10,7 @@ from ser.errors import InputError
 def check_split(
     clips: list[str], actors: list[int], fingerprints: list[str], subsets: list[str], *, protocol: str
 ) -> None:
-    """Refuse a division in which a clip, a sound or an actor is in two subsets.
+    """Refuse a split in which a clip, a sound or an actor is in two subsets.
 
     Actors may be, under the protocols that say so in their metrics (``LEAKING_PROTOCOLS``).
 

@@ -154,16 +154,27 @@ def paired_difference(
     exchanging the two predictions of randomly chosen actors (a paired permutation test).
     """
     size = int(max(values.max() for values in (actual, first, second))) + 1
-    one, two = (actor_confusions(actual, predicted, actors, size) for predicted in (first, second))
-    weights = rng.multinomial(len(one), np.full(len(one), 1 / len(one)), size=samples)
-    resampled = [unweighted_average_recall(np.tensordot(weights, counts, axes=1)) for counts in (one, two)]
-    observed = unweighted_average_recall(one.sum(axis=0)) - unweighted_average_recall(two.sum(axis=0))
-    exchanged = rng.integers(0, 2, (samples, len(one)))
-    kept = 1 - exchanged
-    under_null = unweighted_average_recall(
-        np.tensordot(kept, one, axes=1) + np.tensordot(exchanged, two, axes=1)
-    ) - unweighted_average_recall(np.tensordot(exchanged, one, axes=1) + np.tensordot(kept, two, axes=1))
-    low, high = interval(resampled[0] - resampled[1])
+    of_first, of_second = (actor_confusions(actual, predicted, actors, size) for predicted in (first, second))
+    count = len(of_first)
+
+    def difference(first_times: NDArray, second_times: NDArray) -> NDArray[np.float64]:
+        """UAR of one classifier minus that of another, which have each actor's predictions so many times.
+
+        Both ``(..., actors, 2)``: how often the first's and the second's.
+        """
+        both = np.stack([of_first, of_second], axis=1).reshape(2 * count, size, size)
+        counts = (
+            np.tensordot(times.reshape(*times.shape[:-2], -1), both, axes=1) for times in (first_times, second_times)
+        )
+        minuend, subtrahend = map(unweighted_average_recall, counts)
+        return minuend - subtrahend
+
+    own = np.stack([np.ones(count, int), np.zeros(count, int)], axis=-1)  # the first's predictions only
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples)[..., None]
+    low, high = interval(difference(drawn * own, drawn * own[:, ::-1]))
+    exchanged = rng.integers(0, 2, (samples, count))[..., None]
+    chosen = np.where(exchanged, own[:, ::-1], own)
+    observed, under_null = difference(own, own[:, ::-1]), difference(chosen, chosen[..., ::-1])
     extreme = np.count_nonzero(np.abs(under_null) >= abs(observed) - 1e-12)
     return {
         "uar_difference": rounded(observed),

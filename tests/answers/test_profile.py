@@ -121,9 +121,9 @@ def test_a_profile_whose_numbers_are_no_sums_is_refused(model, folder, place, va
     clips = 3 * len(model._recognizer.networks["cnn2d"].columns)  # the place of their number
     changed[clips if place is None else place] = value
     wrong = Profile(profile.bundle, profile.clips, profile.sums | {"cnn2d": changed})
-    with pytest.raises(InputError, match="numbers that are no sums"):
+    with pytest.raises(InputError, match="its sums do not fit"):
         model.predict(voice(220.0), 16000, profile=wrong)
-    with pytest.raises(InputError, match="numbers that are no sums"):
+    with pytest.raises(InputError, match="its sums do not fit"):
         model.predict(voice(220.0), 16000, profile=Profile(profile.bundle, 4, profile.sums))
 
 
@@ -187,7 +187,7 @@ def test_calibrate_and_predict_with_the_profile(folder, tmp_path, capsys):
 def test_what_cannot_be_calibrated_with_is_one_line(tmp_path, capsys):
     (tmp_path / "a.wav").write_bytes(b"none")
     for arguments, message in (
-        (("calibrate", tmp_path / "a.wav", "-o", tmp_path / "p"), "None of 1 recordings can be calibrated with"),
+        (("calibrate", tmp_path / "a.wav", "-o", tmp_path / "p"), "None of the 1 recordings can be used for a profile"),
         (("predict", "--profile", tmp_path / "a.wav", tmp_path / "a.wav"), "no profile"),
         (("predict", "--same-speaker", "-"), "not with standard input"),
     ):

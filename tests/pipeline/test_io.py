@@ -153,7 +153,7 @@ def test_groups_of_arrays_come_back_in_order(tmp_path):
 
 def test_a_device_or_a_folder_is_never_replaced_by_a_file(tmp_path):
     for target in ("/dev/null", tmp_path):
-        with pytest.raises(InputError, match="no regular file"):
+        with pytest.raises(InputError, match="not a regular file"):
             artifacts.write_bytes(target, b"content")
     assert Path("/dev/null").is_char_device()
 
