@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ser.audio.augmentation import Augment
+from ser.audio.augmentation import DEVICE, TRANSFORMS, Augment
 from ser.audio.preprocessing import Preprocess
 from ser.corpus.formats import FORMATS
 from ser.corpus.partitions import Split
@@ -96,6 +96,14 @@ class Params(Block):
     networks: dict[str, Schedule]  # blocks ``train_NAME``, by name
     evaluate: Evaluate
     conditions: Conditions
+
+    @field_validator("training")
+    @classmethod
+    def _known_copies(cls, training: Training) -> Training:
+        unknown = [name for name in training.copies if name not in (*TRANSFORMS, DEVICE)]
+        if unknown:
+            raise ValueError(f"copies names {', '.join(map(repr, unknown))}; expected some of {', '.join((*TRANSFORMS, DEVICE))}")
+        return training
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ser import artifacts
-from ser.audio.augmentation import TRANSFORMS, altered_copies, draw_values
+from ser.audio.augmentation import DEVICE, TRANSFORMS, altered_copies, draw_values
 from ser.audio.devices import DEVICE_COLUMNS, Device, draw_device, speech_level, through_device
 from ser.audio.preprocessing import mix_down
 from ser.audio.preprocessing import preprocess as to_signal
@@ -20,7 +20,6 @@ from ser.randomness import clip_rng
 from stages.shared.console import progress, rate, run
 
 CHUNK = 16
-DEVICE = "device"
 
 
 def augment() -> str:

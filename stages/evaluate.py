@@ -7,8 +7,9 @@ import numpy as np
 from ser import artifacts
 from ser.params import Params, load
 from ser.scoring.calibration import answered, coverage_curve, fit_temperature, temper
+from ser.scoring.fusion import fuse
 from ser.scoring.metrics import Scored, classifier_metrics, group_rows, groups_of
-from ser.scoring.scores import BASELINE, FUSION, calibration_error, fuse, rounded
+from ser.scoring.scores import BASELINE, FUSION, calibration_error, rounded
 from ser.scoring.tables import scores_page
 from ser.training.data import Clips
 from stages.shared.clips import read_clips

@@ -21,8 +21,9 @@ from ser import artifacts
 from ser.errors import InputError
 from ser.parallel import SCHEDULER_VARIABLE, map_chunks, workers
 from ser.params import Params, load
+from ser.scoring.fusion import fuse
 from ser.scoring.metrics import Scored, classifier_metrics, groups_of
-from ser.scoring.scores import BASELINE, fuse
+from ser.scoring.scores import BASELINE
 from ser.training.data import Clips
 from stages.shared.clips import read_clips
 from stages.shared.console import run as run_stage

@@ -20,7 +20,7 @@ from ser.errors import InputError, NoAnswer
 from ser.features.families import FAMILIES, column_table, feature_names, frame_features
 from ser.features.relative import are_sums, clip_sums
 from ser.scoring.calibration import temper
-from ser.scoring.scores import fuse
+from ser.scoring.fusion import fuse
 
 SHORTEST_SECONDS = 0.3
 LONGEST_WHOLE_SECONDS = 6.0  # up to here a recording is one clip, as in training; the corpus's longest has 5.0

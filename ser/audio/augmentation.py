@@ -15,6 +15,7 @@ from ser.audio.stft import istft, stft
 from ser.errors import InputError
 from ser.settings import Block, Count, Fraction, Seed
 
+DEVICE = "device"  # copies that another device would have made; see ``ser.audio.devices``
 PITCH_N_FFT = 2048  # samples; librosa's default for time stretching
 PITCH_HOP_LENGTH = 512  # samples
 

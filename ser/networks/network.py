@@ -6,13 +6,16 @@ The file ends with ``NETWORK = Network(...)``. Nothing else in the project knows
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from pydantic import ValidationError
 
 from ser.errors import InputError
 from ser.settings import Block, Count, Rate, Seed
+
+if TYPE_CHECKING:
+    from ser.params import Params
 
 
 class NetworkSettings(Block):
@@ -56,12 +59,12 @@ class Network:
         """Where the table of that array's columns lies."""
         return f"data/{self.features}.csv"
 
-    def hop_seconds(self, params) -> float:
+    def hop_seconds(self, params: "Params") -> float:
         """From one frame of its array to the next."""
         return getattr(params, self.features).hop_length / params.preprocess.sample_rate
 
-    def settings_of(self, params) -> NetworkSettings:
-        """The network's own block of the parameters, checked.
+    def settings_of(self, params: "Params") -> Any:
+        """The network's own block of the parameters, checked: of the type ``settings``.
 
         Raises
         ------
@@ -75,7 +78,7 @@ class Network:
             lines = [explain(problem, f"train_{self.name}") for problem in error.errors()]
             raise InputError("params.yaml: " + "\nparams.yaml: ".join(lines)) from error
 
-    def columns_of(self, params, table: list[dict]) -> list[int]:
+    def columns_of(self, params: "Params", table: list[dict]) -> list[int]:
         """Columns of its array that the network reads: of the families that its block names, or all.
 
         Parameters

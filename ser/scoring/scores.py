@@ -6,15 +6,10 @@ from typing import SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
-FUSION, BASELINE = "fusion", "baseline"  # classifiers that are no network: the mean of all, and the classical one
+FUSION, BASELINE = "fusion", "baseline"  # classifiers beside the networks: all of them together, and the classical one
 CALIBRATION_BINS = 15
 FEW_ACTORS = 4  # an interval from so few only repeats them
 CONFIDENCE = 0.95
-
-
-def fuse(probabilities: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The answer of several networks together: the mean of their probabilities ``(..., emotions)``."""
-    return np.mean(list(probabilities.values()), axis=0)
 
 
 def confusion(actual: NDArray[np.int64], predicted: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -1,5 +1,7 @@
 """Training batches: groups of one speaker's clips, the same for the same seed, epoch and number."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,7 @@ class Batches:
         self.pool, self.columns, self.class_weights = pool, columns, class_weights
         self.neutral, self.seed, self.settings = neutral, seed, settings
         self.batch_size = min(settings.batch_size, len(pool.rows))
+        self.order = lru_cache(maxsize=2)(self._order)  # every batch of an epoch asks for it
 
     def __len__(self) -> int:
         return max(1, len(self.pool.rows) // self.batch_size)
@@ -68,7 +71,7 @@ class Batches:
         inputs = (self.augment(features, rng), references, mixing)
         return (inputs, targets) if self.class_weights is None else (inputs, targets, targets @ self.class_weights)
 
-    def order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def _order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Every training clip once, group by group: clip, version, and number of the group."""
         rng, pool = np.random.default_rng([self.seed, epoch]), self.pool
         found = []

@@ -1,6 +1,6 @@
 """The parameters ``training``: what all networks are trained with."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ from ser.settings import Block, Fraction, NonNegative, Positive, Rate
 
 
 class OnTheFly(Block):
-    """Augmentation drawn anew for every training batch."""
+    """Augmentation drawn again for every training batch."""
 
     max_rate: Rate
     max_shift_seconds: NonNegative
@@ -32,7 +32,7 @@ class Training(Block):
     """What both networks are trained with."""
 
     level: bool
-    copies: list[Literal["noise", "shift", "pitch", "device"]]
+    copies: list[str]  # of what the stage augment makes; see ``ser.params``
     original_share: Fraction
     group_clips: Annotated[int, Field(ge=2, le=1000)]
     references: References

@@ -1,6 +1,7 @@
 """One training and its predictions: the procedure that the stages and cross-validation share."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -23,6 +24,9 @@ from ser.training.fit import (
 )
 from ser.training.on_the_fly import Columns
 
+if TYPE_CHECKING:
+    from ser.params import Params
+
 
 @dataclass(frozen=True)
 class Features:
@@ -33,13 +37,12 @@ class Features:
 
 
 def train(
-    network: Network, features: Features, clips: Clips, params, session: Session
+    network: Network, features: Features, clips: Clips, params: "Params", session: Session
 ) -> tuple[keras.Model, list[dict]]:
     """Train a network on the training clips, choosing the epoch by validation.
 
     Parameters
     ----------
-    params : ``ser.params.Params``
     session : the network's own callbacks are added to its callbacks
 
     Returns
@@ -86,13 +89,15 @@ def train(
     return trained, history
 
 
-def prepared(network: Network, features: Features, clips: Clips, params) -> NDArray:
+def prepared(network: Network, features: Features, clips: Clips, params: "Params") -> NDArray:
     """What a network reads of every clip, never of a copy: ``(clips, frames, columns)``, in memory."""
     columns = network.columns_of(params, features.table)
     return prepare_test(features.array, rows=list(range(len(clips.actors))), columns=columns)
 
 
-def predict(network: Network, model: keras.Model, features: Features, clips: Clips, params) -> NDArray[np.float32]:
+def predict(
+    network: Network, model: keras.Model, features: Features, clips: Clips, params: "Params"
+) -> NDArray[np.float32]:
     """Probabilities ``(clips, emotions)`` of every clip, never of a copy, each measured against itself."""
     columns, chunk = network.columns_of(params, features.table), 256
     starts = range(0, len(clips.actors), chunk)

@@ -30,7 +30,7 @@ def test_the_projects_own_parameters_are_valid():
         ("split.seed", -1, "split.seed is -1"),
         ("training.learning_rate", "1e-3", "0.001"),
         ("training.batch_size", 6.5, "training.batch_size is 6.5"),
-        ("training.copies", ["echo"], "'echo'"),
+        ("training.copies", ["echo"], "training: copies names 'echo'"),
         ("augment.device.snr_db", [38.0, 5.0], "lower value first"),
         ("corpus.min_duration_seconds", 100.0, "below max_duration_seconds"),
         ("train_cnn1d.epochs", 0, "train_cnn1d.epochs is 0"),
