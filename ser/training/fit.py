@@ -9,6 +9,7 @@ from itertools import pairwise
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ser.features.relative import Answer
 from ser.networks.network import NetworkSettings
@@ -194,8 +195,12 @@ def _train_epoch(model: keras.Model, batches: Batches, *, epoch: int) -> tuple[d
 
 
 def _prepared(batches: Batches, epoch: int) -> Iterator[tuple[tuple, float]]:
-    """Batches, each prepared by a thread while the one before is trained on, and the wait for each."""
-    with ThreadPoolExecutor(1) as thread:
+    """Batches, each prepared by a thread while the one before is trained on, and the wait for each.
+
+    NumPy's matrix products keep to that one thread: theirs would spin on the processors that train, which then takes
+    more than twice as long. TensorFlow has threads of its own.
+    """
+    with ThreadPoolExecutor(1) as thread, threadpool_limits(1, user_api="blas"):
         ahead = thread.submit(batches.batch, epoch, 0)
         for index in range(len(batches)):
             start = time.perf_counter()
