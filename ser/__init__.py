@@ -15,18 +15,25 @@ Axes, everywhere in the project:
 - spectrograms  ``(clips, frames, mels)``
 - probabilities ``(clips, emotions)``, in the order of the corpus's or the bundle's ``emotions``
 
-Computation is in float32. Only ``ser.artifacts`` touches the disk.
+Computation is in float32. Artifacts are written by ``ser.artifacts`` only, recordings read by ``ser.audio.reading``.
 """
 
 import os
 from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ser import features
+    from ser.errors import InputError, NoAnswer
+    from ser.model import Answer, Model, Profile, Stretch, load
 
 # ONNX Runtime would keep a record of its use under the home folder, with the means to send it. Read at its import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = version("ser")
-__all__ = ["Answer", "InputError", "Model", "Profile", "Stretch", "features", "load"]
+__all__ = ["Answer", "InputError", "Model", "NoAnswer", "Profile", "Stretch", "features", "load"]
+_ERRORS = ("InputError", "NoAnswer")
 
 
 def __getattr__(name: str):
@@ -35,7 +42,7 @@ def __getattr__(name: str):
         raise AttributeError(f"module 'ser' has no attribute {name!r}")
     if name == "features":
         return import_module("ser.features")  # a room that can be called
-    return getattr(import_module("ser.errors" if name == "InputError" else "ser.model"), name)
+    return getattr(import_module("ser.errors" if name in _ERRORS else "ser.model"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,26 +1,31 @@
 """The library: ``ser.load()`` gives a model, which answers for files and arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ser.answers.bundle import Bundle
 from ser.answers.card import card, caution
-from ser.answers.files import find_recordings, listen_source, recognize_files, recognize_source
+from ser.answers.files import answer_of, find_recordings, listen_source, recognize_files, recognize_source
 from ser.answers.formats import as_record
 from ser.answers.opening import open_bundle
 from ser.answers.profile import Profile, read_profile
-from ser.answers.recognizer import Heard, Recognition, Recognizer
+from ser.answers.recognizer import Asked, Heard, Recognition, Recognizer
 from ser.audio.preprocessing import preprocess
-from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, read_audio
-from ser.errors import InputError
+from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, open_recording, read_audio
+from ser.errors import InputError, NoAnswer
 from ser.features.families import feature_names, frame_features
 
+Found = TypeVar("Found")
+AT_ONCE = 16  # recordings of a list
 LONGEST_SECONDS = 600  # of a recording whose features are held in memory
 
 
@@ -125,11 +130,12 @@ class Model:
 
         Returns
         -------
-        an answer, or a list of answers for a list
+        an answer, or a list of answers for a list, in which short recordings are answered together
 
         Raises
         ------
-        InputError : unreadable, of an unclear shape, without a sample rate; ``NoAnswer`` where there is no speech
+        InputError : unreadable, of an unclear shape, without a sample rate; of a list the first such recording is named
+        NoAnswer : an ``InputError`` too: too short, silent, or without speech
 
         Examples
         --------
@@ -141,17 +147,28 @@ class Model:
         1.0
         """
         recognizer = self._with(profile)
-        if isinstance(recording, list | tuple) and not _is_signal(recording):
-            return [self._answer(_ask(recognizer, one, sample_rate)) for one in recording]
-        return self._answer(_ask(recognizer, recording, sample_rate))
+        if not isinstance(recording, list | tuple) or _is_signal(recording):
+            return self._answer(_ask(recognizer, recording, sample_rate))
+        _refuse_pair(recording)
+        answers: list[Answer] = []
+        arriving = iter(recording)
+        while some := list(islice(arriving, AT_ONCE)):
+            with ExitStack() as files:
+                begun = [
+                    _named(place, partial(_begin, recognizer, one, sample_rate, files))
+                    for place, one in enumerate(some, start=len(answers))
+                ]
+                for found in recognizer.finish(begun):
+                    answers.append(self._answer(_named(len(answers), partial(answer_of, found))))
+        return answers
 
     def calibrate(self, recordings: Sequence, sample_rate: float | None = None) -> Profile:
         """Learn a voice and a microphone from some recordings, which nobody needs to label.
 
         Parameters
         ----------
-        recordings : paths, folders or arrays, as ``predict`` takes them, all of one voice on one microphone; 4 to 20
-            sentences are good
+        recordings : paths, folders or arrays, as ``predict`` takes them, or one of these, all of one voice on one
+            microphone; 4 to 20 sentences are good
         sample_rate : Hz, of arrays
 
         Returns
@@ -170,7 +187,7 @@ class Model:
         >>> ser.load().calibrate([voiced, 0.5 * voiced], 16000).clips
         2
         """
-        if isinstance(recordings, str | Path):
+        if isinstance(recordings, str | Path) or hasattr(recordings, "__array__") or _is_signal(recordings):
             recordings = [recordings]
         heard: list[Heard] = []
         for one in recordings:
@@ -185,6 +202,8 @@ class Model:
     def _with(self, profile: "Profile | str | Path | None") -> Recognizer:
         if isinstance(profile, str | Path):
             profile = read_profile(profile)
+        if profile is not None and not isinstance(profile, Profile):
+            raise InputError(f"A profile of type {type(profile).__name__}: give what 'calibrate' gave, or its path.")
         return self._recognizer.with_profile(profile)
 
     def predict_folder(self, folder: str | Path, *, profile: "Profile | str | Path | None" = None):
@@ -197,21 +216,32 @@ class Model:
         Returns
         -------
         a pandas ``DataFrame`` where pandas is installed, else a list of dicts: ``file``, ``emotion``, ``probability``,
-        ``sure``, a column for each emotion, ``duration_seconds``, ``error``
+        ``sure``, a column for each emotion, ``duration_seconds``, ``error``, which says why a file has no answer
+
+        Raises
+        ------
+        InputError : no such folder, or no recording in it
+
+        Examples
+        --------
+        >>> import ser
+        >>> ser.load().predict_folder("no such folder")
+        Traceback (most recent call last):
+        ser.errors.InputError: no such folder: no such folder.
         """
+        if not Path(folder).is_dir():
+            raise InputError(f"{folder}: no such folder.")
+        columns = ["file", "emotion", "probability", "sure", *self.emotions, "duration_seconds", "error"]
         rows = []
         for outcome in recognize_files(self._with(profile), find_recordings([str(folder)])):
             record = as_record(outcome, timeline=False)
-            if "error" in record:
-                rows.append({"file": outcome.file, "error": outcome.message})
-                continue
-            shown = {key: record[key] for key in ("file", "emotion", "probability", "sure")}
-            rows.append(shown | record["probabilities"] | {"duration_seconds": record["duration_seconds"], "error": ""})
+            said = {"error": outcome.message} if "error" in record else record | record["probabilities"]
+            rows.append({column: said.get(column) for column in columns} | {"file": outcome.file})
         try:
             import pandas
         except ImportError:
             return rows
-        return pandas.DataFrame(rows)
+        return pandas.DataFrame(rows, columns=columns)
 
     def features(self, recording, sample_rate: float | None = None):
         """Frame features of a recording, as the pipeline computes them: named columns, a row every 16 ms.
@@ -310,6 +340,11 @@ def as_samples(recording: ArrayLike) -> NDArray[np.float32]:
     InputError : not one or two axes, numbers that are no samples, or channels that cannot be told from samples
     """
     samples = np.asarray(recording)
+    if samples.dtype.kind in "OUS":
+        raise InputError(
+            f"A {type(recording).__name__} that is neither a path nor an array of numbers. Give a path, an array, or a "
+            f"list of these; of a Series or an array of paths, its tolist()."
+        )
     if samples.dtype.kind in "iu":
         limits = np.iinfo(samples.dtype)
         middle = 0 if limits.min < 0 else (limits.max + 1) / 2
@@ -345,6 +380,33 @@ def _ask(recognizer: Recognizer, recording, sample_rate: float | None) -> Recogn
     return recognize_source(recognizer, _without_rate(recording, sample_rate))
 
 
+def _begin(recognizer: Recognizer, recording, sample_rate: float | None, files: ExitStack) -> Asked:
+    """A path or an array of several, on the way to its answer; ``files`` keeps the file open."""
+    if not isinstance(recording, str | Path):
+        return recognizer.begin([as_samples(recording)], _checked_rate(sample_rate))
+    opened = files.enter_context(open_recording(_without_rate(recording, sample_rate)))
+    return recognizer.begin(opened.blocks(), opened.sample_rate)
+
+
+def _named(place: int, ask: Callable[[], Found]) -> Found:
+    """What ``ask`` gives for the recording at a place of a list, or its error, which then says where."""
+    try:
+        return ask()
+    except NoAnswer as error:
+        raise NoAnswer(error.kind, f"recording {place} of the list: {error}") from error
+    except InputError as error:
+        raise InputError(f"recording {place} of the list: {error}") from error
+
+
+def _refuse_pair(recording: Sequence[Any]) -> None:
+    """Refuse an array with its sample rate as one argument, as soundfile and scipy return them."""
+    if len(recording) == 2 and any(isinstance(value, int | float | np.number) for value in recording):
+        raise InputError(
+            "An array and its sample rate are two arguments: model.predict(samples, sample_rate); of what soundfile.read "
+            "returns, model.predict(*soundfile.read(path))."
+        )
+
+
 def _without_rate(path: str | Path, sample_rate: float | None) -> str | Path:
     if sample_rate is not None:
         raise InputError(f"{path}: a file says its own sample rate; give none.")
@@ -354,6 +416,8 @@ def _without_rate(path: str | Path, sample_rate: float | None) -> str | Path:
 def _checked_rate(sample_rate: float | None) -> int:
     if sample_rate is None:
         raise InputError("An array needs its sample rate: model.predict(samples, sample_rate).")
+    if not isinstance(sample_rate, int | float | np.number) or isinstance(sample_rate, bool):
+        raise InputError(f"A sample rate of {sample_rate!r}: expected a number, in Hz.")
     if not LOWEST_RATE_HZ <= sample_rate <= HIGHEST_RATE_HZ:
         raise InputError(f"A sample rate of {sample_rate} Hz; expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}.")
     return round(sample_rate)

@@ -100,9 +100,10 @@ class Params(Block):
     @field_validator("training")
     @classmethod
     def _known_copies(cls, training: Training) -> Training:
-        unknown = [name for name in training.copies if name not in (*TRANSFORMS, DEVICE)]
+        known = (*TRANSFORMS, DEVICE)
+        unknown = [name for name in training.copies if name not in known]
         if unknown:
-            raise ValueError(f"copies names {', '.join(map(repr, unknown))}; expected some of {', '.join((*TRANSFORMS, DEVICE))}")
+            raise ValueError(f"copies names {', '.join(map(repr, unknown))}; expected some of {', '.join(known)}")
         return training
 
     @model_validator(mode="before")

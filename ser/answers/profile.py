@@ -36,9 +36,9 @@ class _Content(BaseModel):
     hash: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Profile:
-    """Sums over the clips of one voice on one microphone.
+    """What some recordings of one voice on one microphone have in common: sums over their clips.
 
     Attributes
     ----------
@@ -50,6 +50,15 @@ class Profile:
     bundle: str
     clips: int
     sums: dict[str, NDArray[np.float32]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Profile) and self.content() == other.content()
+
+    def __hash__(self) -> int:
+        return hash(self.content()["hash"])
+
+    def __repr__(self) -> str:
+        return f"<ser.Profile of {self.clips} clips, for the bundle {self.bundle[:16]}>"
 
     def content(self) -> dict:
         """What its file holds."""
@@ -63,7 +72,18 @@ class Profile:
         return content | {"hash": _hash(content)}
 
     def save(self, path: str | Path) -> None:
-        """Write the profile to a file; the same bytes for the same clips."""
+        """Write the profile to a file; the same bytes for the same clips.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile, numpy as np, ser
+        >>> time = np.arange(32000) / 16000
+        >>> voiced = sum(np.sin(2 * np.pi * 200 * k * time) / k for k in range(1, 6)) / 5
+        >>> model, path = ser.load(), pathlib.Path(tempfile.mkdtemp()) / "me.profile"
+        >>> model.calibrate(voiced, 16000).save(path)
+        >>> model.predict(voiced, 16000, profile=path).duration_seconds
+        2.0
+        """
         artifacts.write_json(path, self.content())
 
 

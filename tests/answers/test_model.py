@@ -2,6 +2,7 @@
 
 import doctest
 import pickle
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -9,9 +10,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import soundfile
-from helpers import sine
+from helpers import ROOT, sine
 
 import ser
+import ser.answers.profile
 import ser.features
 import ser.model
 from ser.audio.preprocessing import preprocess
@@ -30,7 +32,7 @@ def voice() -> np.ndarray:
 
 
 def test_the_examples_of_the_documentation_hold():
-    for module in (ser, ser.model, ser.features):
+    for module in (ser, ser.model, ser.features, ser.answers.profile):
         failed, tried = doctest.testmod(module, globs={"ser": ser})
         assert (failed, tried > 0) == (0, True)
 
@@ -101,7 +103,13 @@ def test_arrays_as_people_have_them(model, voice):
         (np.zeros((900, 900)), 16000, "which axis are the channels"),
         (np.zeros((2, 3, 4)), 16000, "expected"),
         (np.zeros(16000, complex), 16000, "complex"),
-        (np.array(["a"]), 16000, "expected floats or integers"),
+        (np.array(["a"]), 16000, "a list of these"),
+        (None, 16000, "neither a path nor an array"),
+        (np.zeros(16000), "16000", "expected a number, in Hz"),
+        ((np.zeros(16000), 16000), None, "two arguments"),
+        ((16000, np.zeros(16000)), None, "two arguments"),
+        (["nowhere.wav"], None, "recording 0 of the list: nowhere.wav: no such file"),
+        ([np.ones(4000, np.float32), np.zeros(16000)], 16000, "recording 0 of the list: .*too short"),
         (np.zeros(16000), None, "needs its sample rate"),
         (np.zeros(16000), 3, "3 Hz"),
         (np.zeros(16000), 16000, "silent"),
@@ -137,11 +145,44 @@ def test_a_folder_is_a_table(model, voice, tmp_path):
     soundfile.write(tmp_path / "a.wav", voice, 16000)
     (tmp_path / "b.wav").write_bytes(b"no sound")
     table = model.predict_folder(tmp_path)
+    assert list(table.columns) == [
+        "file",
+        "emotion",
+        "probability",
+        "sure",
+        *model.emotions,
+        "duration_seconds",
+        "error",
+    ]
     assert table["emotion"].tolist()[0] == model.predict(tmp_path / "a.wav").emotion
     assert "not a sound file" in table["error"].tolist()[1]
 
 
+def test_profiles_can_be_compared_and_shown(model, voice):
+    profile = model.calibrate(voice, 16000)
+    assert profile == model.calibrate([voice], 16000) == pickle.loads(pickle.dumps(profile))
+    assert profile != model.calibrate([voice, voice], 16000)
+    assert repr(profile).startswith("<ser.Profile of 1 clips")
+    with pytest.raises(ser.InputError, match="profile of type int"):
+        model.predict(voice, 16000, profile=3)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
+def test_the_python_of_the_pages_runs(page, voice, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("clip.wav", "mine1.wav", "mine2.wav", "clips/a.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, voice, 16000)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    run = [block for block in blocks if "subprocess" not in block]  # which trains
+    assert run
+    for block in run:
+        exec(compile(block, page, "exec"), {})
+
+
 def test_only_the_public_names_are_offered():
-    assert set(dir(ser)) == {"Answer", "InputError", "Model", "Profile", "Stretch", "features", "load", "__version__"}
+    names = {"Answer", "InputError", "Model", "NoAnswer", "Profile", "Stretch", "features", "load", "__version__"}
+    assert set(dir(ser)) == names
+    assert issubclass(ser.NoAnswer, ser.InputError)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = ser.nothing
