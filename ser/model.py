@@ -402,8 +402,8 @@ def _refuse_pair(recording: Sequence[Any]) -> None:
     """Refuse an array with its sample rate as one argument, as soundfile and scipy return them."""
     if len(recording) == 2 and any(isinstance(value, int | float | np.number) for value in recording):
         raise InputError(
-            "An array and its sample rate are two arguments: model.predict(samples, sample_rate); of what soundfile.read "
-            "returns, model.predict(*soundfile.read(path))."
+            "An array and its sample rate are two arguments: model.predict(samples, sample_rate), such as "
+            "model.predict(*soundfile.read(path))."
         )
 
 

@@ -126,7 +126,8 @@ def test_what_cannot_be_answered_says_why(model, given, rate, message):
 def test_lists_threads_and_processes_give_the_same_answers(model, voice, tmp_path):
     soundfile.write(tmp_path / "a.wav", voice, 16000, subtype="FLOAT")
     answer = model.predict(voice, 16000)
-    assert model.predict([voice, voice[None]], 16000) == [answer, answer]
+    for one in model.predict([voice, voice[None]], 16000):  # together, they are rounded otherwise
+        assert one.probabilities == pytest.approx(answer.probabilities, abs=1e-5)
     assert model.predict([tmp_path / "a.wav"]) == [answer]
     with ThreadPoolExecutor(4) as pool:
         assert set(map(repr, pool.map(lambda _: model.predict(voice, 16000), range(16)))) == {repr(answer)}
