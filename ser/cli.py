@@ -131,6 +131,7 @@ def _add_predict(commands) -> None:
 def _predict(options: argparse.Namespace) -> int:
     from ser.answers import formats
     from ser.answers.card import caution
+    from ser.answers.doubts import NOT_SURE
     from ser.answers.files import STANDARD_INPUT, STATUS, calibrate_files, find_recordings, recognize_files
     from ser.answers.labels import LABELS
 
@@ -150,7 +151,7 @@ def _predict(options: argparse.Namespace) -> int:
     if (options.output and not options.csv) or (options.resume and not options.output):
         raise InputError("--output goes with --csv, and --resume with --output.")
     named = _label_files(options.labels, paths) if options.labels else {}
-    status, width, long = 0, formats.name_width(paths), 0
+    status, width, long, answers, unsure = 0, formats.name_width(paths), 0, 0, 0
     columns = (formats.timeline_columns if options.timeline else formats.csv_columns)(recognizer.emotions)
     answered: set[str] = set()
     target: TextIO = sys.stdout
@@ -169,6 +170,7 @@ def _predict(options: argparse.Namespace) -> int:
         status = status or STATUS.get(outcome.kind, 0)
         found = outcome.recognition
         has_timeline = found is not None and len(found.windows) > 1
+        answers, unsure = answers + (found is not None), unsure + (found is not None and found.certainty == NOT_SURE)
         if options.json:
             print(json.dumps(formats.as_record(outcome, caution=cautioned)), flush=True)
         elif options.timeline:
@@ -184,6 +186,12 @@ def _predict(options: argparse.Namespace) -> int:
             LABELS[options.labels][1](named[outcome.file], found)
     if options.output:
         target.close()
+    if unsure and recognizer.profile is None and not options.json:
+        print(
+            f"ser: {unsure} of {answers} answers are not sure. Other recordings of the same voice and microphone help: "
+            f"'ser calibrate', or --same-speaker.",
+            file=sys.stderr,
+        )
     if long:
         print(f"ser: {long} of the recordings are over 6 s; --timeline shows their course.", file=sys.stderr)
     return status
@@ -203,7 +211,7 @@ def _open_table(path: str, columns: list[str], *, resume: bool) -> tuple[TextIO,
     rows: list[list[str]] = []
     if os.path.lexists(path):
         if not resume:
-            raise InputError(f"{path}: exists. Name another with --output, or go on with it by --resume.")
+            raise InputError(f"{path}: exists. Name another file with --output, or continue it with --resume.")
         text = Path(path).read_bytes().decode(**NAMES)
         try:
             header, *rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row] or [columns]

@@ -50,6 +50,7 @@ class Answer:
     probability : its calibrated probability, 0 to 1
     probabilities : of every emotion
     sure : whether the probability reaches the bundle's threshold, and nothing speaks against the answer
+    certainty : ``"sure"``, ``"not sure"``, or ``"unlike anything in training"`` where there is a doubt
     doubts : why the answer should be doubted whatever its probability, such as a recording that is clipped
     networks : probabilities by each network by itself, as trained
     duration_seconds : length of the recording
@@ -61,6 +62,7 @@ class Answer:
     probability: float
     probabilities: dict[str, float]
     sure: bool
+    certainty: str
     doubts: tuple[str, ...]
     networks: dict[str, dict[str, float]]
     duration_seconds: float
@@ -70,11 +72,12 @@ class Answer:
     def _repr_html_(self) -> str:
         """A table with bars, for notebooks."""
         rows = "".join(
-            f'<tr><td style="text-align:left">{escape(name)}</td><td>{value:.2f}</td><td style="text-align:left">'
-            f'<div style="width:{round(160 * value)}px;height:.8em;background:#5b7bd0"></div></td></tr>'
+            f'<tr><th scope="row" style="text-align:left">{escape(name)}</th><td>{value:.2f}</td>'
+            f'<td style="text-align:left"><div style="width:{round(160 * value)}px;height:.8em;background:#5b7bd0">'
+            "</div></td></tr>"
             for name, value in sorted(self.probabilities.items(), key=lambda item: -item[1])
         )
-        certain = "" if self.sure else escape(f" ({'; '.join(['not sure', *self.doubts])})")
+        certain = "" if self.sure else escape(f" ({'; '.join([self.certainty, *self.doubts])})")
         warning = f"<p>Caution: {escape(self.caution)}.</p>" if self.caution else ""
         return f"<p><b>{escape(self.emotion)}</b>{certain}</p>{warning}<table>{rows}</table>"
 
@@ -299,6 +302,7 @@ class Model:
             probability=probabilities[found.emotion],
             probabilities=probabilities,
             sure=found.sure,
+            certainty=found.certainty,
             doubts=found.doubts,
             networks={name: _by_emotion(found, own) for name, own in found.networks.items()},
             duration_seconds=found.duration_seconds,

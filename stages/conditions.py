@@ -1,34 +1,32 @@
-"""Answers of the bundle to test clips as they are and under other conditions, by the path of ``ser predict``."""
+"""Answers of the networks to test clips as they are and under other conditions, by the path of ``ser predict``."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ser import artifacts
-from ser.answers.opening import open_bundle
+from ser.answers.bundle import Bundle, packed_network
 from ser.answers.recognizer import Recognizer
-from ser.audio.conditions import CONDITIONS, MICROPHONE, Condition, Recording, microphone_conditions
+from ser.audio.conditions import CONDITIONS, Condition, Recording, microphone_conditions
 from ser.audio.preprocessing import mix_down
 from ser.audio.reading import AUDIO_SUFFIXES, read_audio
 from ser.corpus.formats import FORMATS
 from ser.errors import InputError, NoAnswer
 from ser.parallel import map_chunks
-from ser.params import load
+from ser.params import Params, load
 from ser.randomness import clip_rng
-from ser.scoring.conditions import COLUMNS, condition_row, mean_change, microphone_row
-from ser.scoring.metrics import summary
-from ser.scoring.scores import BASELINE, FUSION
+from ser.scoring.conditions import ABOUT, AS_RECORDED
 from stages.shared.console import progress, rate, run
 
-BUNDLE = "models/bundle.zip"
 VOICES = 40  # training clips that babble
 
 
 def conditions() -> str:
     start, params = time.perf_counter(), load()
-    settings, recognizer = params.conditions, Recognizer(open_bundle(BUNDLE))
+    settings, recognizer = params.conditions, Recognizer(unscored_bundle(params))
     index = artifacts.read_parquet("data/clips.parquet")
     subsets = artifacts.read_parquet("data/split.parquet")["subset"].to_numpy()
     rng = np.random.default_rng(settings.seed)
@@ -37,14 +35,14 @@ def conditions() -> str:
     files, clips = index["file"].tolist(), index["clip"].tolist()
     trained = rng.permutation(np.flatnonzero(subsets == "train"))[:VOICES]
     voices = [mono(folder / files[row], params.preprocess.sample_rate)[0] for row in trained]
-    listed = CONDITIONS + microphones(settings.microphones)
+    listed = [AS_RECORDED, *CONDITIONS, *microphones(settings.microphones)]
 
     def compute(rows: list[int]) -> list[np.ndarray]:
         return [answers(rows[0], *mono(folder / files[rows[0]]))]
 
     def answers(row: int, signal: np.ndarray, sample_rate: int) -> np.ndarray:
-        """Probabilities of a clip as it is and under each condition, not a number where it has no answer."""
-        found = [answer(recognizer, signal, sample_rate)]
+        """Probabilities of a clip under each condition, not a number where it has no answer."""
+        found = []
         for condition in listed:
             draw = clip_rng(settings.seed, f"{clips[row]} {condition.name}")
             speech = speech_of(voices, draw, params.preprocess.sample_rate, sample_rate)
@@ -53,21 +51,20 @@ def conditions() -> str:
         return np.stack(found)
 
     chunks = map_chunks(compute, tested.tolist(), chunk=1)
-    given = np.stack([one for chunk in progress(chunks, total=len(tested)) for one in chunk])
-    actual = np.array([recognizer.emotions.index(index["emotion"][row]) for row in tested])
-    actors = index["actor"].to_numpy()[tested]
-    scored = {"bootstrap_samples": params.evaluate.bootstrap_samples, "seed": settings.seed}
-    clean = Condition("as recorded", "", lambda recording: (recording.signal, recording.sample_rate))
-    rows = [
-        condition_row(condition, given[:, 0], given[:, number], actual, actors, **scored)
-        for number, condition in enumerate([clean, *listed])
-    ]
-    if any(condition.family == MICROPHONE for condition in listed):
-        rows.append(microphone_row(rows))
-    artifacts.write_csv("metrics/conditions.csv", rows, columns=COLUMNS)
-    found = {name: artifacts.read_json(f"metrics/{name}.json") for name in [*params.networks, FUSION, BASELINE]}
-    artifacts.write_json("metrics/summary.json", summary(found) | {"conditions": {"uar_change": mean_change(rows)}})
-    return f"{len(tested)} clips under {len(listed)} conditions, {rate(len(tested), start)}"
+    given = np.stack([one for chunk in progress(chunks, total=len(tested)) for one in chunk], axis=1)
+    about = [(one.name, one.family, one.least_change, one.least_unchanged) for one in listed]
+    table = pd.DataFrame(about, columns=ABOUT).loc[np.repeat(np.arange(len(listed)), len(tested))]
+    table = table.assign(row=np.tile(tested, len(listed)))
+    table[list(recognizer.emotions)] = given.reshape(-1, given.shape[-1])
+    artifacts.write_parquet("data/conditions.parquet", table.reset_index(drop=True))
+    return f"{len(tested)} clips under {len(listed) - 1} conditions, {rate(len(tested), start)}"
+
+
+def unscored_bundle(params: Params) -> Bundle:
+    """The networks as a bundle has them, before anybody has scored them: a threshold changes no answer."""
+    about = {"emotions": list(params.corpus.emotions), "params": params.blocks(), "temperature": 1.0, "threshold": 0.0}
+    networks = {name: packed_network(artifacts.read_bytes(f"models/{name}.onnx")) for name in params.networks}
+    return Bundle(about, networks, "models")
 
 
 def mono(path: Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:

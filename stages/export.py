@@ -1,10 +1,7 @@
 """The networks with all that an answer needs, in one file."""
 
-import json
-
 from ser import __version__, artifacts
-from ser.answers.bundle import COMPUTING_PACKAGES, PackedNetwork, installed_versions, pack
-from ser.answers.onnx_check import description_of
+from ser.answers.bundle import COMPUTING_PACKAGES, installed_versions, pack, packed_network
 from ser.corpus.formats import describe
 from ser.params import load
 from ser.scoring.scores import BASELINE, FUSION
@@ -27,16 +24,9 @@ def export() -> str:
         "metrics": metrics,
         "versions": {"ser": __version__} | installed_versions((*COMPUTING_PACKAGES, "keras", "tensorflow", "tf2onnx")),
     }
-    packed = pack(about, {name: packed_network(f"models/{name}.onnx") for name in names})
+    packed = pack(about, {name: packed_network(artifacts.read_bytes(f"models/{name}.onnx")) for name in names})
     artifacts.write_bytes("models/bundle.zip", packed)
     return f"{len(names)} networks out, models/bundle.zip of {len(packed) / 1e6:.1f} MB"
-
-
-def packed_network(path: str) -> PackedNetwork:
-    """A network, and what it says that it reads."""
-    model = artifacts.read_bytes(path)
-    says = description_of(model)
-    return PackedNetwork(says["features"], json.loads(says["columns"]), model)
 
 
 if __name__ == "__main__":

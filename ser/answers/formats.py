@@ -38,6 +38,7 @@ def as_record(outcome: Outcome, *, timeline: bool = True, caution: str | None = 
         "emotion": found.emotion,
         "probability": _rounded(found.probabilities[first]),
         "sure": found.sure,
+        "certainty": found.certainty,
         "doubts": list(found.doubts),
         "second": found.emotions[second],
         "second_probability": _rounded(found.probabilities[second]),
@@ -103,7 +104,8 @@ def table_line(outcome: Outcome, width: int) -> str:
         return f"{name:<{width}}  {outcome.message}"
     first, second = found.order[:2]
     one, two = (f"{found.emotions[place]:<10} {found.probabilities[place]:5.2f}" for place in (first, second))
-    unsure = "" if found.sure else "; ".join(["  not sure", *found.doubts])
+    unsure = "" if found.sure else f"  {': '.join([found.certainty, *found.doubts[:1]])}"
+    unsure += "".join(f"; {doubt}" for doubt in found.doubts[1:])
     return f"{name:<{width}}  {one}  {two}  {bar(found.probabilities[first])}{unsure}"
 
 

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from ser.answers.bundle import Bundle
 from ser.answers.bundle_schema import Params
-from ser.answers.doubts import DETECTOR_RATE_HZ, NO_SPEECH, doubts_about, is_speech
+from ser.answers.doubts import (
+    DETECTOR_RATE_HZ,
+    NO_SPEECH,
+    NOT_SURE,
+    SURE,
+    UNLIKE_TRAINING,
+    doubts_about,
+    is_speech,
+)
 from ser.answers.onnx_check import check_network
 from ser.answers.profile import Profile
 from ser.audio.preprocessing import preprocess
@@ -99,7 +107,14 @@ class Recognition:
     @property
     def sure(self) -> bool:
         """Whether the best probability reaches the bundle's threshold, and nothing speaks against it."""
-        return bool(self.probabilities.max() >= self.threshold) and not self.doubts
+        return self.certainty == SURE
+
+    @property
+    def certainty(self) -> str:
+        """How far the answer can be relied on: ``SURE``, ``NOT_SURE`` or ``UNLIKE_TRAINING``."""
+        if self.doubts:
+            return UNLIKE_TRAINING
+        return SURE if self.probabilities.max() >= self.threshold else NOT_SURE
 
 
 class Recognizer:

@@ -1,5 +1,6 @@
 """Scores under conditions: how far the UAR falls, how many answers stay, and how sure they are."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,33 @@ COLUMNS = [
     "least_unchanged",
     "passed",
 ]
+
+ABOUT = ["condition", "family", "least_change", "least_unchanged"]  # columns of data/conditions.parquet
+AS_RECORDED = Condition("as recorded", "", lambda recording: (recording.signal, recording.sample_rate))
+
+
+def condition_rows(
+    conditions: Sequence[Condition],
+    given: NDArray[np.float32],
+    actual: NDArray[np.int64],
+    actors: NDArray[np.int64],
+    *,
+    bootstrap_samples: int,
+    seed: int,
+) -> list[dict]:
+    """A row in ``COLUMNS`` for each condition, and one for the mean of the microphones.
+
+    Parameters
+    ----------
+    conditions : the first is ``AS_RECORDED``
+    given : probabilities of the same clips under each, shape ``(conditions, clips, emotions)``; see ``condition_row``
+    """
+    scored = {"bootstrap_samples": bootstrap_samples, "seed": seed}
+    rows = [
+        condition_row(condition, given[0], own, actual, actors, **scored)
+        for condition, own in zip(conditions, given, strict=True)
+    ]
+    return [*rows, microphone_row(rows)] if any(one.family == MICROPHONE for one in conditions) else rows
 
 
 def condition_row(

@@ -216,7 +216,7 @@ def test_a_table_that_was_broken_off_goes_on(long, clip, tmp_path, capsys):
     assert cli.main([*written, *names]) == 0
     whole = table.read_text()
     assert cli.main([*written, *names]) == 1
-    assert "go on with it by --resume" in capsys.readouterr().err
+    assert "continue it with --resume" in capsys.readouterr().err
     header, first, second, _ = whole.splitlines(keepends=True)
     table.write_text(header + first + second[:20])
     assert cli.main([*written, "--resume", *names]) == 0

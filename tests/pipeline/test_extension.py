@@ -82,7 +82,7 @@ def add_network(project: Project) -> None:
     stages["predict"]["outs"].append("models/tiny.onnx")
     stages["predict"]["params"].append("train_tiny")
     stages["export"]["deps"].append("models/tiny.onnx")
-    stages["conditions"]["deps"].append("metrics/tiny.json")
+    stages["conditions"]["deps"].append("models/tiny.onnx")
     stages["evaluate"]["outs"].append({"metrics/tiny.json": {"cache": False}})
     stages["export"]["deps"].append("metrics/tiny.json")
     stages["export"]["params"].append("train_tiny")

@@ -15,8 +15,8 @@ export async function answerAll(files, voice, emotions) {
       try {
         const answer = await predict(files[index], voice);
         Object.assign(rows[index], {
-          emotion: answer.emotion, probability: answer.probability, sure: answer.sure,
-          duration_seconds: answer.duration_seconds, ...answer.probabilities,
+          emotion: answer.emotion, probability: answer.probability, sure: answer.sure, certainty: answer.certainty,
+          doubts: answer.doubts.join("; "), duration_seconds: answer.duration_seconds, ...answer.probabilities,
         });
       } catch (error) {
         rows[index].error = error.message;
@@ -26,7 +26,7 @@ export async function answerAll(files, voice, emotions) {
   };
   await Promise.all(Array.from({length: AT_ONCE}, work));
   if (mine !== newest) return;
-  const named = ["file", "emotion", "probability", "sure", "duration_seconds", ...emotions, "error"];
+  const named = ["file", "emotion", "probability", "sure", "certainty", "doubts", "duration_seconds", ...emotions, "error"];
   offer("csv", [named, ...rows.map((row) => named.map((name) => row[name] ?? ""))].map(line).join(""), "text/csv");
   offer("json", `${JSON.stringify(rows, null, 1)}\n`, "application/json");
 }
@@ -53,10 +53,16 @@ function draw(rows) {
 }
 
 function drawRow(row, line) {
-  const [, emotion, probability, certain] = line.children;
-  emotion.textContent = row.emotion ?? row.error;
-  probability.textContent = row.emotion ? row.probability.toFixed(2) : "";
-  certain.textContent = row.emotion ? (row.sure ? "sure" : "not sure") : "";
+  const [, said, probability, certain] = line.children;
+  said.textContent = row.emotion ?? row.error;
+  if (!row.emotion) {
+    said.colSpan = 3;
+    probability.remove();
+    certain.remove();
+    return;
+  }
+  probability.textContent = row.probability.toFixed(2);
+  certain.textContent = row.doubts ? `${row.certainty}: ${row.doubts}` : row.certainty;
 }
 
 function offer(kind, text, type) {

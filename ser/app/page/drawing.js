@@ -32,7 +32,8 @@ export function certainty(answer, known) {
   if (answer.sure) return `Probability ${answer.probability.toFixed(2)}; next: ${next}.`;
   const doubts = answer.doubts.map((doubt) => ` ${doubt[0].toUpperCase()}${doubt.slice(1)}.`).join("");
   const advice = known ? "" : " It helps when the page knows your voice, see below.";
-  return `Not sure. The best has a probability of ${answer.probability.toFixed(2)}; next: ${next}.${doubts}${advice}`;
+  const word = answer.certainty[0].toUpperCase() + answer.certainty.slice(1);
+  return `${word}. The best has a probability of ${answer.probability.toFixed(2)}; next: ${next}.${doubts}${advice}`;
 }
 
 // A column for each stretch of a recording: as wide as it is long, as high as its answer is probable.

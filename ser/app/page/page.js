@@ -80,7 +80,7 @@ function showLive(stretch, answer, behind) {
   byId("course").hidden = false;
   byId("timeline").append(column(stretch));
   byId("end").textContent = clock(stretch.end_seconds);
-  byId("course-help").textContent = `The last three seconds, twice a second; ${behind.toFixed(2)} s behind the voice.`;
+  byId("course-help").textContent = `The last three seconds, twice a second; ${behind.toFixed(2)} s of delay.`;
 }
 
 async function ask(blob) {
@@ -198,8 +198,9 @@ function recordWith(id, whenRunning, {begun = () => {}, done}) {
 recordWith("record", "Stop and answer", {done: ask});
 recordWith("teach", "Stop", {done: (blob) => learn([blob])});
 recordWith("live", "Stop", {
-  begun: () => { question += 1; forget("Listening …"); live.start(); },
-  done: (blob) => { live.stop(); ask(blob); },
+  // Twice a second is more than anybody wants to have read aloud.
+  begun: () => { question += 1; forget("Listening …"); byId("answer").setAttribute("aria-live", "off"); live.start(); },
+  done: (blob) => { live.stop(); byId("answer").setAttribute("aria-live", "polite"); ask(blob); },
 });
 for (const id of ["file", "folder"]) byId(id).addEventListener("change", (event) => choose([...event.target.files]));
 for (const kind of ["dragover", "dragleave", "drop"]) {
@@ -228,7 +229,7 @@ byId("card").textContent = info.card;
 byId("where").textContent = info.public
   ? "The recording is sent to this server, which answers and keeps nothing."
   : "The recording stays on this machine.";
-byId("kept").textContent = `the server ${info.public ? "" : "on this machine "}makes sums of them and keeps neither.`;
+byId("kept").textContent = `the server ${info.public ? "" : "on this machine "}turns them into sums for a profile, and keeps nothing.`;
 byId("limits").textContent = `each up to ${info.limits.bytes / 1e6} MB and ${info.limits.seconds / 60} minutes`;
 if (info.known_clips) {
   unknown = `The server knows a voice from ${info.known_clips} clips; your own recordings take its place.`;
