@@ -9,7 +9,7 @@ RUN python -m venv /opt/ser && /opt/ser/bin/pip install --no-cache-dir '.[app]'
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 ser
 COPY --from=build /opt/ser /opt/ser
-USER ser
+USER 10001
 ENV PATH=/opt/ser/bin:$PATH PYTHONUNBUFFERED=1
 EXPOSE 7860
 HEALTHCHECK --start-period=30s \

