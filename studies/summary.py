@@ -1,20 +1,20 @@
 """What a study found: its trainings together, its classifiers compared, who is recognised worse."""
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.corpus.partitions import PUBLISHED, SUBSETS
 from ser.scoring.metrics import Scored, group_rows
-from ser.scoring.scores import BASELINE, paired_difference, rounded, score_listeners
+from ser.scoring.scores import BASELINE, FUSION, paired_difference, rounded, score_listeners
+from studies.plan import NETWORKS
 
 SCORES = ("accuracy", "uar", "macro_f1", "calibration_error")
 COMPARISONS = (
-    ("cnn1d", "cnn2d"),
-    ("cnn1d", "baseline"),
-    ("cnn2d", "baseline"),
-    ("fusion", "cnn1d"),
-    ("fusion", "cnn2d"),
-    ("fusion", "baseline"),
+    *combinations(NETWORKS, 2),
+    *((network, BASELINE) for network in NETWORKS),
+    *((FUSION, other) for other in (*NETWORKS, BASELINE)),
 )
 # Defaults were chosen by the UAR on these actors, some of whom other protocols test.
 SELECTION_ACTORS = PUBLISHED["audeering"][0]

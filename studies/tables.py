@@ -4,10 +4,12 @@ import re
 
 from ser.audio.conditions import MICROPHONE
 from ser.errors import InputError
+from ser.scoring.scores import BASELINE, FUSION
 from ser.scoring.tables import interval_text, markdown, number, title_of
 from studies.plan import NETWORKS
 
-CLASSIFIERS = (*NETWORKS, "fusion", "baseline")
+TOGETHER = (*NETWORKS, FUSION)
+CLASSIFIERS = (*TOGETHER, BASELINE)
 GROUP_TITLES = {"sex": "sex", "age_band": "age", "race": "race"}
 
 
@@ -28,7 +30,7 @@ def headline_table(folds: dict, elsewhere: dict) -> str:
     for title, profile in known.items():
         other = elsewhere["profiles"].get(there.get(profile, profile))
         alone = (number((of_folds(profile, name) or {}).get("uar")) for name in NETWORKS)
-        rows.append([title, shown(of_folds(profile, "fusion")), shown(other), *alone])
+        rows.append([title, shown(of_folds(profile, FUSION)), shown(other), *alone])
     if heard := folds["pooled"]["listeners"]:
         rows.append(["listeners, voice only", number(heard["uar"]), "", "", ""])
     header = ["what is known of the speaker", "five folds: fusion", "RAVDESS: fusion"]
@@ -73,19 +75,19 @@ def _means(summary: dict) -> dict[str, str]:
 
 def seeds_table(study: dict) -> str:
     """Validation and test UAR of every training of a study, a row a seed."""
-    names = ("cnn1d", "cnn2d", "fusion")
-    trainings = {name: study["classifiers"][name]["trainings"] for name in names}
+    trainings = {name: study["classifiers"][name]["trainings"] for name in TOGETHER}
+    shown = [(name, subset) for name in TOGETHER for subset in ("validation", "test")]
     rows = [
-        [str(seed), *(number(trainings[name][i][subset]["uar"]) for name in names for subset in ("validation", "test"))]
-        for i, seed in enumerate(training["seed"] for training in trainings["cnn1d"])
+        [str(training["seed"]), *(number(trainings[name][i][subset]["uar"]) for name, subset in shown)]
+        for i, training in enumerate(trainings[FUSION])
     ]
-    return markdown(["seed", *(f"{title_of(n)} {subset}" for n in names for subset in ("validation", "test"))], rows)
+    return markdown(["seed", *(f"{title_of(name)} {subset}" for name, subset in shown)], rows)
 
 
 def folds_table(study: dict) -> str:
     """Test UAR of every fold, the mean over its seeds."""
     names = [name for name in CLASSIFIERS if name in study["classifiers"]]
-    folds = sorted({training["fold"] for training in study["classifiers"]["cnn1d"]["trainings"]})
+    folds = sorted({training["fold"] for training in study["classifiers"][FUSION]["trainings"]})
     rows = []
     for fold in folds:
         found = [[t["test"]["uar"] for t in study["classifiers"][n]["trainings"] if t["fold"] == fold] for n in names]
@@ -112,7 +114,7 @@ def recall_table(study: dict) -> str:
     scores = study["pooled"]["scores"]
     rows = [
         [emotion, *(number(scores[name]["recall"][emotion]) for name in CLASSIFIERS)]
-        for emotion in scores["fusion"]["recall"]
+        for emotion in scores[FUSION]["recall"]
     ]
     return markdown(["recall", *map(title_of, CLASSIFIERS)], rows)
 
@@ -131,17 +133,17 @@ def group_table(study: dict) -> str:
         for group, values in study["pooled"]["groups"].items()
         for value, scores in values.items()
     ]
-    worst = study["pooled"]["worst_actor"]["fusion"]
+    worst = study["pooled"]["worst_actor"][FUSION]
     rows.append([f"worst actor ({worst['value']})", "1", str(worst["clips"]), number(worst["uar"]), "", ""])
     return markdown(["", "actors", "clips", "fusion UAR", "95 % over actors", "listeners UAR"], rows)
 
 
 def profile_table(study: dict) -> str:
     """UAR when the speaker is known from some clips, which are then not scored, beside that of knowing nothing."""
-    names, whole = (*NETWORKS, "fusion"), study["pooled"]["scores"]
-    rows = [["none", *(number(whole[name]["uar"]) for name in names), interval_text(whole["fusion"])]]
+    names, whole = TOGETHER, study["pooled"]["scores"]
+    rows = [["none", *(number(whole[name]["uar"]) for name in names), interval_text(whole[FUSION])]]
     rows += [
-        [clips, *(number(scores[name]["uar"]) for name in names), interval_text(scores["fusion"])]
+        [clips, *(number(scores[name]["uar"]) for name in names), interval_text(scores[FUSION])]
         for clips, scores in study["profiles"].items()
     ]
     return markdown(["clips in the profile", *map(title_of, names), "95 % over actors, fusion"], rows)
@@ -157,12 +159,14 @@ def corpus_table(found: dict) -> str:
             interval_text(scores),
             *(number(own["uar"]) for own in scores["networks"].values()),
             number(scores["calibration_error"]),
+            f"{scores['sure']['coverage']:.0%}",
+            "" if scores["sure"]["accuracy"] is None else f"{scores['sure']['accuracy']:.0%}",
         ]
         for clips, scores in found["profiles"].items()
     ]
     networks = next(iter(found["profiles"].values()))["networks"]
     header = ["clips in the profile", "clips scored", "UAR", "95 % over speakers", *map(title_of, networks)]
-    return markdown([*header, "calibration error"], rows)
+    return markdown([*header, "calibration error", "sure", "of them right"], rows)
 
 
 def condition_table(found: dict) -> str:

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # An experiment, from the demo corpus to `dvc exp show`
+# # An experiment, in a notebook: from the demo corpus to `dvc exp show`
 #
 # Training is DVC's: `dvc exp run` runs the stages whose inputs or parameters have
 # changed, and keeps what came out. This page trains tiny networks on a tiny synthetic

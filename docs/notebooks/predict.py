@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Answers for recordings
+# # Answers, in a notebook
 #
 # What `ser predict` does, from a notebook. Take a recording of your own; without one,
 # a synthetic voice stands in, whose answer means nothing. `jupytext --to ipynb

@@ -137,8 +137,14 @@ def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int
         network: counts_of(np.stack([found.networks[network] for _, found in answered]))
         for network in answered[0][1].networks
     }
+    sure = np.array([found.sure for _, found in answered])
+    right = probabilities.argmax(axis=1) == actual
     return scores | {
         "emotions": list(emotions),
+        "sure": {
+            "coverage": rounded(sure.mean()),
+            "accuracy": rounded(right[sure].mean()) if sure.any() else None,
+        },
         "confusion": counts_of(probabilities).tolist(),
         "networks": {
             network: {"accuracy": rounded(accuracy(counts)), "uar": rounded(unweighted_average_recall(counts))}
@@ -180,12 +186,15 @@ def as_text(found: dict) -> str:
     def interval(name: str) -> str:
         return "" if few else f" ({found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f}, 95 % over speakers)"
 
+    accuracy_of_sure = found["sure"]["accuracy"]
+    right = "" if accuracy_of_sure is None else f", {accuracy_of_sure:.0%} of them right"
     lines = [
         f"{found['clips']} clips of {speakers}, {warning}",
         f"accuracy           {found['accuracy']:.3f}{interval('accuracy')}",
         f"UAR                {found['uar']:.3f}{interval('uar')}",
         f"macro F1           {found['macro_f1']:.3f}",
         f"calibration error  {found['calibration_error']:.3f}",
+        f"sure answers       {found['sure']['coverage']:.0%} of all{right}",
         *(f"recall {emotion:<11} {value:.3f}" for emotion, value in found["recall"].items()),
         *(f"UAR of {name:<11} {scores['uar']:.3f}, by itself" for name, scores in found["networks"].items()),
     ]
