@@ -24,7 +24,7 @@ def predict() -> str:
         model = artifacts.read_model(f"models/{network.name}.keras")
         said[network.name] = predict_clips(network, model, read_features(network), clips, params)
         artifacts.write_bytes(f"models/{network.name}.onnx", packed(network, model, params))
-    reads_frames = next(network for network in networks if network.features == "features_1d")
+    reads_frames = next((network for network in networks if network.features == "features_1d"), networks[0])
     frames = prepared(reads_frames, read_features(reads_frames), clips, params)
     trained = clips.rows("train")
     said[BASELINE] = predict_baseline(frames, clips.labels, train=trained, emotions=len(clips.emotions))

@@ -73,6 +73,12 @@ def changed_by(**on) -> tuple[np.ndarray, np.ndarray]:
     return pair[0], pair[1]
 
 
+def test_a_change_of_speed_moves_the_frames_and_all_columns_alike():
+    plain, played = changed_by(max_rate=0.2)
+    assert np.mean(np.abs(plain - played)[:, 5:30] > 1e-3) > 0.5
+    np.testing.assert_allclose(plain[:, 0], played[:, 0], atol=1e-4)  # all begin where they began
+
+
 def test_a_warp_stretches_the_bands_and_no_other_column():
     plain, warped = changed_by(max_warp=0.2)
     assert np.mean(np.abs(plain - warped)[:, :40, 1:16] > 1e-3) > 0.5
