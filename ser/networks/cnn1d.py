@@ -14,8 +14,8 @@ from ser.settings import Count, Families
 def cnn1d(*, frames: int, columns: int, width: int, blocks: int, spatial_dropout: float) -> keras.Model:
     """Build the convolutions of the 1D network.
 
-    Stem (width 5, stride 2), a pooling by 2, ``blocks`` bottleneck residual blocks with squeeze-and-excitation,
-    attentive statistics pooling.
+    Stem (width 5, stride 2), ``blocks`` bottleneck residual blocks with squeeze-and-excitation, a
+    pooling by 2 half-way, attentive statistics pooling.
 
     Parameters
     ----------
@@ -28,9 +28,10 @@ def cnn1d(*, frames: int, columns: int, width: int, blocks: int, spatial_dropout
     """
     inputs = keras.Input((frames, columns), name="relative")
     x = convolution(inputs, width, kernel=5, strides=2, name="stem")
-    x = layers.MaxPooling1D(2, padding="same", name="pool")(x)
     for index in range(blocks):
         x = bottleneck(x, spatial_dropout=spatial_dropout, name=f"block{index + 1}")
+        if index == blocks // 2 - 1:
+            x = layers.MaxPooling1D(2, padding="same", name="pool")(x)
     return keras.Model(inputs, AttentiveStatisticsPooling(width // 4, name="statistics")(x), name="cnn1d")
 
 

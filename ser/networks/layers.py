@@ -7,7 +7,6 @@ from ser.features.relative import CEILING, FLOOR, LOUD_DB, VOICED_HARMONICITY, S
 
 DECIBEL = 10.0 / 2.302585092994046  # of a natural logarithm of power
 USUAL_LEVEL_DB, USUAL_LEVEL_SPREAD_DB = 85.0, 10.0  # of a clip's loudest frames, above ``mel.FLOOR_POWER``
-MEANS_IN_LEAST_DEVIATIONS = 10.0  # so that what goes into the head has about the same size
 SMOOTHED_FRAMES = 5  # over which the loudest level is averaged, so that a click is not the clip's level
 
 
@@ -98,19 +97,13 @@ class ReferenceNormalization(layers.Layer):
     set's by ``clips / (clips + prior)``, with a learnt prior for each channel: adaptive batch normalisation
     (Li et al. 2016) for one speaker, with an estimate that a few clips can bear.
 
-    The last channels can be such that only a comparison means anything; they count as far as there are references.
-
     Input: ``(batch, channels)``; and of the references their number, the sum of what the network says of
     them, and of its square: ``(batch, 1 + 2 * channels)``. Output: ``(batch, channels)``
-
-    Parameters
-    ----------
-    compared : how many of the last channels are 0 without a reference
     """
 
-    def __init__(self, *, compared: int = 0, prior_clips: float = 4.0, momentum: float = 0.95, **kwargs):
+    def __init__(self, *, prior_clips: float = 4.0, momentum: float = 0.95, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.compared, self.prior_clips, self.momentum = compared, prior_clips, momentum
+        self.prior_clips, self.momentum = prior_clips, momentum
 
     def build(self, input_shape, *_):
         shape = (input_shape[-1],)
@@ -132,75 +125,13 @@ class ReferenceNormalization(layers.Layer):
         mean = (prior * own + total) * share
         square = (prior * (spread + ops.square(own)) + squares) * share
         variance = ops.maximum(square - ops.square(mean), 0.01 * spread)
-        normalised = (inputs - mean) * ops.reciprocal(ops.sqrt(variance + 1e-4))
-        if not self.compared:
-            return normalised
-        plain = channels - self.compared
-        trust = references[:, :1] * share[:, plain:]
-        return ops.concatenate([normalised[:, :plain], normalised[:, plain:] * trust], axis=-1)
+        return (inputs - mean) * ops.reciprocal(ops.sqrt(variance + 1e-4))
 
     def compute_output_shape(self, input_shape, *_):
         return input_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "compared": self.compared,
-            "prior_clips": self.prior_clips,
-            "momentum": self.momentum,
-        }
-
-
-@keras.saving.register_keras_serializable("ser")
-class ClipStatistics(layers.Layer):
-    """Functionals of a clip's own loud frames, which relative features hide: how much each feature varies, and means.
-
-    Deviations are those of a level's decibels or of any other feature, as logarithms, and stay the same through any
-    microphone. So do the means of pitch, harmonicity, zero crossings and entropy, nearly. The mean spectrum, less its
-    own mean over the bands, is as much the microphone's and the voice's as the emotion's: its difference from that of
-    reference clips counts, and nothing else of it; see ``ReferenceNormalization``.
-
-    Input: the clip's sums as ``FrameSums`` gives them. Output: ``(batch, statistics)``, the mean spectrum last
-    """
-
-    def __init__(self, scales: dict, **kwargs):
-        super().__init__(**{"dtype": "float32"} | kwargs)
-        self.scales = Scales(**scales)
-
-    @property
-    def spectrum(self) -> int:
-        """How many of the statistics are of the mean spectrum."""
-        return self.scales.mel_columns[1] - self.scales.mel_columns[0]
-
-    @property
-    def averaged(self) -> list[int]:
-        """The columns that are no levels."""
-        return [place for place, is_level in enumerate(self.scales.is_level) if not is_level]
-
-    @property
-    def size(self) -> int:
-        """How many statistics there are."""
-        return len(self.scales.is_level) + len(self.averaged) + self.spectrum
-
-    def call(self, sums):
-        share = ops.reciprocal(ops.maximum(sums[:, 0], 1.0))
-        mean = sums[:, 1] * share
-        variance = ops.maximum(sums[:, 2] * share - ops.square(mean), 0.0)
-        least = ops.convert_to_tensor(self.scales.least_deviation, "float32")
-        parts = [0.5 * ops.log(0.25 + variance * ops.square(ops.reciprocal(least)))]
-        if self.averaged:
-            in_deviations = mean * ops.reciprocal(MEANS_IN_LEAST_DEVIATIONS * least)
-            parts.append(ops.take(in_deviations, ops.convert_to_tensor(self.averaged, "int32"), axis=1))
-        if self.spectrum:
-            bands = mean[:, slice(*self.scales.mel_columns)]
-            parts.append((bands - ops.mean(bands, axis=1, keepdims=True)) * (1 / USUAL_LEVEL_SPREAD_DB))
-        return ops.concatenate(parts, axis=1)
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.size)
-
-    def get_config(self):
-        return {**super().get_config(), "scales": vars(self.scales)}
+        return {**super().get_config(), "prior_clips": self.prior_clips, "momentum": self.momentum}
 
 
 @keras.saving.register_keras_serializable("ser")

@@ -1,9 +1,9 @@
 """What every network has before and behind its convolutions: measuring a clip against others of the same speaker.
 
 Whatever a microphone, a room and a voice add to all recordings alike is taken out twice: of the features, and of
-what the convolutions say, beside which stand functionals of the clip's own frames. Both need nothing but sums over
-some clips, which a network gives beside its answer and takes back as its second input. With no other clip the sums
-are 0, and a clip is measured against itself and against the training set.
+what the convolutions say. Both need nothing but sums over some clips, which a network gives beside its answer and
+takes back as its second input. With no other clip the sums are 0, and a clip is measured against itself and
+against the training set.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,7 @@ import keras
 from keras import layers, ops
 
 from ser.features.relative import scales_of
-from ser.networks.layers import (
-    ClipStatistics,
-    FrameSums,
-    ReferenceNormalization,
-    RelativeFeatures,
-    SpecAugment,
-)
+from ser.networks.layers import FrameSums, ReferenceNormalization, RelativeFeatures, SpecAugment
 from ser.networks.network import Network
 
 if TYPE_CHECKING:
@@ -70,19 +64,16 @@ def build_network(network: Network, params: "Params", frames: int, table: Sequen
     bands = scales.mel_columns[1] - scales.mel_columns[0]
     whole = len(table) - bands + (2 if common.level else 1)  # with loud or not, and perhaps how loud
     convolutions = network.build(own, frames, bands, whole)
-    statistics_of = ClipStatistics(vars(scales), name="functionals")
-    channels = convolutions.output.shape[-1] + statistics_of.size
-    normalize = ReferenceNormalization(compared=statistics_of.spectrum, name="normalize")
-    classify = _head(channels, emotions=len(params.corpus.emotions), dropout=own.dropout)
+    normalize = ReferenceNormalization(name="normalize")
+    classify = _head(convolutions.output.shape[-1], emotions=len(params.corpus.emotions), dropout=own.dropout)
 
     features = keras.Input((frames, len(table)), name="features")
     sums, loud, top = sums_of(features)
     size = 3 * len(table)
 
-    given = keras.Input((size + 1 + 2 * channels,), name="reference")
+    given = keras.Input((size + 1 + 2 * convolutions.output.shape[-1],), name="reference")
     of_frames = layers.Reshape((3, len(table)), name="reference_frames")(given[:, :size])
-    functionals = statistics_of(sums)
-    pooled = ops.concatenate([convolutions(relate(features, loud, top, sums + of_frames)), functionals], axis=-1)
+    pooled = convolutions(relate(features, loud, top, sums + of_frames))
     logits = classify([normalize(pooled, given[:, size:]), given[:, size : size + 1]])
     said = layers.Concatenate(name="statistics_of_clip")(
         [layers.Reshape((size,), name="frames_of_clip")(sums), *_said(pooled)]
@@ -92,7 +83,7 @@ def build_network(network: Network, params: "Params", frames: int, table: Sequen
     references = keras.Input((None,), name="references")
     mixing = keras.Input((None,), name="mixing")
     others = ops.reshape(references @ ops.reshape(sums, (-1, size)), (-1, 3, len(table)))
-    pooled = ops.concatenate([convolutions(hide(relate(features, loud, top, sums + others))), functionals], axis=-1)
+    pooled = convolutions(hide(relate(features, loud, top, sums + others)))
     of_clips = references @ ops.concatenate(_said(pooled), axis=-1)
     logits = classify([mixing @ normalize(pooled, of_clips), of_clips[:, :1]])
     return SpeakerNetwork(

@@ -11,7 +11,6 @@ from ser.networks.cnn1d import NETWORK as CNN1D
 from ser.networks.cnn2d import NETWORK as CNN2D
 from ser.networks.layers import (
     AttentiveStatisticsPooling,
-    ClipStatistics,
     FrameSums,
     ReferenceNormalization,
     RelativeFeatures,
@@ -145,37 +144,6 @@ def test_relative_levels_end_at_the_floor_and_other_features_outside_loud_frames
     assert not relative[8:].any()
     assert (relative[:4:2, :2] > 0).all()
     np.testing.assert_allclose(relative[:, 3], [1] * 6 + [0] * 6)
-
-
-def test_functionals_say_how_much_features_vary_and_what_they_are_in_the_mean():
-    table = column_table(FEATURES.model_copy(update={"n_mels": 2}), ["log_mel", "zero_crossing_rate"])
-    layer = ClipStatistics(vars(scales_of(table)))
-    sums = np.zeros((1, 3, 3), np.float32)
-    sums[0, 0] = 10  # frames
-    sums[0, 1] = [600, 580, 2]
-    sums[0, 2] = [10 * (3600 + 16), 10 * 3364, 10 * 0.04]
-    found = np.asarray(layer(sums))[0]
-    assert layer.size == len(found) == 6
-    np.testing.assert_allclose(found[:3], 0.5 * np.log([0.25 + 16 / 4, 0.25, 0.25]), atol=1e-3)
-    np.testing.assert_allclose(found[3], 0.2 / (10 * 0.02), rtol=1e-4)
-    np.testing.assert_allclose(found[4:], [0.1, -0.1], atol=1e-4)  # 2 dB apart, whatever the gain
-    louder = sums.copy()
-    louder[0, 1, :2] += 10 * 20
-    louder[0, 2, :2] += 10 * 20 * (2 * np.array([60, 58]) + 20)
-    np.testing.assert_allclose(np.asarray(layer(louder))[0], found, atol=5e-3)
-    assert np.isfinite(np.asarray(layer(np.zeros((1, 3, 3), np.float32)))).all()
-
-
-def test_what_can_only_be_compared_counts_as_far_as_there_are_references(rng):
-    layer = ReferenceNormalization(compared=1, prior_clips=4.0)
-    inputs = np.array([[3.0, 5.0]], np.float32)
-    alone = np.asarray(layer(inputs, np.zeros((1, 5), np.float32)))
-    assert alone[0, 0] == pytest.approx(3, rel=1e-3)
-    assert alone[0, 1] == 0
-    own = rng.normal(4.0, 1.0, (1000, 2)).astype(np.float32)
-    many = np.concatenate([[1000], own.sum(axis=0), (own**2).sum(axis=0)])[None].astype(np.float32)
-    assert np.asarray(layer(inputs, many))[0, 1] == pytest.approx(1, abs=0.1)
-    assert 0.2 < np.asarray(layer(inputs, many * (4 / 1000)))[0, 1] < 0.8
 
 
 @pytest.mark.parametrize("masks", [0, 1])
