@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 # Tests at once, a process each; one of them uses a gigabyte.
 AT_ONCE := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help repro test test-fast lint format hooks docs cross-validate ablation bench soak results hub lock
+.PHONY: help repro test test-fast lint format hooks docs cross-validate ablation bench yardsticks soak results hub lock
 .DEFAULT_GOAL := repro
 
 help: ## list the targets
@@ -62,6 +62,9 @@ $(BENCH_STAMP): requirements.lock benchmarks/requirements.lock
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.lock
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+yardsticks: $(BENCH_STAMP) ## eGeMAPS and ComParE with an SVM on the same folds, and on RAVDESS in data/ravdess
+	.venv-bench/bin/python -m studies.yardsticks --corpus data/ravdess --format ravdess
 
 soak: $(STAMP) ## five minutes of clients, bad uploads and stalled connections at once against 'ser app'
 	python -m benchmarks.soak
