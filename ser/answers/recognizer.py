@@ -1,6 +1,9 @@
 """From a recording to its emotion: the pipeline's own preprocessing and features, then ONNX Runtime."""
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -357,10 +360,22 @@ class Recognizer:
         answered = iter(self._answer_windows([stretch for one in asked for stretch in one.batch]))
         for one in asked:
             one.take(list(islice(answered, len(one.batch))))
-            while not one.ended:
-                one.read_on()
-                one.take(self._answer_windows(one.batch))
+            if not one.ended:
+                self._answer_rest(one)
         return [self._recognition(one) for one in asked]
+
+    def _answer_rest(self, asked: "Asked") -> None:
+        """Answer what is left of a long recording, a batch a processor at a time."""
+        threads = os.cpu_count() or 1
+        ahead: deque[Future] = deque()
+        with ThreadPoolExecutor(threads) as pool:
+            while not asked.ended:
+                asked.read_on()
+                ahead.append(pool.submit(self._answer_windows, asked.batch))
+                if len(ahead) > threads:
+                    asked.take(ahead.popleft().result())
+            while ahead:
+                asked.take(ahead.popleft().result())
 
     def _recognition(self, asked: "Asked") -> Recognition | NoAnswer:
         """The answer of a recording from those of its windows."""
@@ -520,7 +535,7 @@ class Asked:
         self.ended = len(self.batch) < self._most
 
     def take(self, answered: list[tuple[Window, NDArray[np.float32] | None]]) -> None:
-        """Keep the answers of the windows that were read, and forget their samples."""
+        """Keep the answers of windows in their order, and forget the samples of those that were read last."""
         self.windows += [window for window, _ in answered]
         heard = [signal for _, signal in answered if signal is not None]
         self.signals += heard[: SEARCHED_WINDOWS - len(self.signals)]
