@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 # Tests at once, a process each; one of them uses a gigabyte.
 AT_ONCE := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help repro test test-fast lint format hooks docs cross-validate ablation bench yardsticks soak results hub lock
+.PHONY: help repro test test-fast style lint format hooks docs cross-validate ablation bench yardsticks soak results hub lock
 .DEFAULT_GOAL := repro
 
 help: ## list the targets
@@ -27,14 +27,25 @@ test: $(STAMP) ## set up, and run all tests
 test-fast: $(STAMP) ## the developer's inner loop: no pipeline, no training, no browser
 	python -m pytest $(AT_ONCE) -m "not pipeline and not slow and not network and not training and not browser and not server"
 
-hooks: $(STAMP) ## check the style at every commit
-	printf '#!/bin/sh\nexec make --no-print-directory lint\n' > .git/hooks/pre-commit
-	chmod +x .git/hooks/pre-commit
+HOOKS := $(shell git rev-parse --git-path hooks 2>/dev/null)
+hooks: $(STAMP) ## check the style at every commit; types and tables at every push
+	@mkdir -p $(HOOKS)
+	@for hook in pre-commit pre-push; do \
+		if [ -e $(HOOKS)/$$hook ] && ! grep -q no-print-directory $(HOOKS)/$$hook; then \
+			echo "make hooks: $(HOOKS)/$$hook is somebody else's; move it away first."; exit 1; \
+		fi; \
+	done
+	printf '#!/bin/sh\nexec make --no-print-directory style\n' > $(HOOKS)/pre-commit
+	printf '#!/bin/sh\nexec make --no-print-directory lint\n' > $(HOOKS)/pre-push
+	chmod +x $(HOOKS)/pre-commit $(HOOKS)/pre-push
 
-lint: $(STAMP) ## check the style and the types
+style: $(STAMP) ## check the style
 	ruff check .
 	ruff format --check .
+
+lint: style ## check the style, the types and the tables of the pages
 	mypy
+	python -m studies.pages --check
 
 docs: $(STAMP) ## build the site into build/site; a broken link or an undocumented name stops it
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet

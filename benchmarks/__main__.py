@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import pipeline, report, simulation
+from benchmarks import answers, pipeline, report, simulation
 from benchmarks.workspace import ROOT, corpus_at_hand
 from ser import artifacts
 
@@ -27,6 +27,7 @@ PARTS = {
     "growth": pipeline.growth,
     "caching": pipeline.caching,
     "training": pipeline.training,
+    "answers": answers.answers,
     "scaling": simulation.simulate,
 }
 RESULTS = ROOT / "benchmarks" / "results.json"

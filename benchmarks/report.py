@@ -192,6 +192,18 @@ def training_limit(row: dict) -> float:
     return 1000 * passes * row["multiplications a clip"] / row["multiplications a second"]
 
 
+def answers_section(found: dict) -> str:
+    server = found["server"]
+    percentiles = ", ".join(f"{name} {value:.0f} ms" for name, value in server["milliseconds"].items())
+    return f"""## Answers
+
+`ser predict --csv` answers the first file after {found["seconds for one file"]:.1f} s, then
+{found["files a second"]:.0f} of {found["files"]} clips a second, and an hour of speech in
+{found["seconds for an hour"]:.1f} s, its start included. `ser app` answers {server["requests a second"]:.0f}
+requests a second of {server["clients"]} clients that share the {server["processors"]} processors with it:
+{percentiles}."""
+
+
 def scaling_section(found: dict) -> str:
     index, reading = found["index"], found["reading"]
     seconds = [[name.removesuffix(", seconds"), f"{value:.1f}"] for name, value in index.items() if "seconds" in name]
@@ -260,5 +272,6 @@ SECTIONS = {
     "growth": growth_section,
     "caching": caching_section,
     "training": training_section,
+    "answers": answers_section,
     "scaling": scaling_section,
 }

@@ -113,7 +113,7 @@ def soak(seconds: float) -> dict:
     command = [sys.executable, "-m", "ser", "app", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            _await(port)
+            wait_for_server(port)
             start = time.monotonic()
             given, until = bodies(), start + seconds
             clients = [Client(port, given, until, seed) for seed in range(CLIENTS)]
@@ -127,7 +127,8 @@ def soak(seconds: float) -> dict:
             server.terminate()
 
 
-def _await(port: int) -> None:
+def wait_for_server(port: int) -> None:
+    """Wait until something listens there."""
     limit = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < limit:
         with socket.socket() as client:

@@ -21,7 +21,7 @@ from studies.reference import parameter_tables
 
 DOCUMENTS = ("results", "model_card", "params", "corpora")
 PAGES = (Path("README.md"), *(Path("docs", f"{name}.md") for name in DOCUMENTS))
-ELSEWHERE = Path("ser/elsewhere.json")
+ELSEWHERE, YARDSTICKS = Path("ser/elsewhere.json"), Path("results/crema-d/yardsticks.json")
 TABLES = {
     "protocol": tables.protocol_table,
     "seeds": tables.seeds_table,
@@ -33,6 +33,7 @@ TABLES = {
     "ablation": tables.ablation_table,
     "corpus": tables.corpus_table,
     "conditions": tables.condition_table,
+    "short-conditions": tables.short_condition_table,
 }
 
 
@@ -47,7 +48,9 @@ def fill(text: str) -> str:
         stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
         text = tables.replace_block(text, "output: parameters", parameter_tables(load("params.yaml"), stages))
     if "<!-- results: headline -->" in text:
-        headline = tables.headline_table(read_results("crema-d/emo-superb"), read_results("ravdess"))
+        yardsticks = artifacts.read_json(YARDSTICKS) if YARDSTICKS.exists() else None
+        found = read_results("crema-d/emo-superb"), read_results("ravdess")
+        headline = tables.headline_table(*found, yardsticks)
         text = tables.replace_block(text, "results: headline", headline)
     return text
 

@@ -13,9 +13,32 @@ CLASSIFIERS = (*TOGETHER, BASELINE)
 GROUP_TITLES = {"sex": "sex", "age_band": "age", "race": "race"}
 
 
-def headline_table(folds: dict, elsewhere: dict) -> str:
-    """UAR on the five folds and on another corpus, by what is known of the speaker."""
-    known = {"nothing": "none", "4 clips, unlabelled": "4", "16 clips": "16", "all other clips": "all"}
+YARDSTICKS = {"eGeMAPSv02": "eGeMAPS, SVM", "ComParE_2016": "ComParE, SVM"}
+WAYS = {"as they are": "", "by speaker": ", z-scored over all clips of the speaker"}
+SHORT_CONDITIONS = (
+    "gain -20 dB",
+    "white noise, 20 dB",
+    "babble, 10 dB",
+    "room, 0.8 s",
+    "telephone",
+    "MP3, lowest rate",
+    "mean of 30 microphones",
+)
+
+
+def headline_table(folds: dict, elsewhere: dict, yardsticks: dict | None) -> str:
+    """UAR on the five folds and on another corpus, by what is known of the speaker; beside it what others reach.
+
+    Parameters
+    ----------
+    yardsticks : see ``studies.yardsticks``; ``None`` where they were not measured
+    """
+    known = {
+        "both networks; nothing is known": "none",
+        "4 clips of the voice, unlabelled": "4",
+        "16 clips": "16",
+        "all other clips": "all",
+    }
     there = {"all": "all, the asked one as well"}
 
     def of_folds(profile: str, name: str) -> dict | None:
@@ -31,10 +54,25 @@ def headline_table(folds: dict, elsewhere: dict) -> str:
         other = elsewhere["profiles"].get(there.get(profile, profile))
         alone = (number((of_folds(profile, name) or {}).get("uar")) for name in NETWORKS)
         rows.append([title, shown(of_folds(profile, FUSION)), shown(other), *alone])
+    for name, title in (YARDSTICKS if yardsticks else {}).items():
+        for way, added in WAYS.items():
+            own = yardsticks[name][way]
+            rows.append([title + added, number(own["uar"]), number(own.get("other_corpus")), *[""] * len(NETWORKS)])
     if heard := folds["pooled"]["listeners"]:
-        rows.append(["listeners, voice only", number(heard["uar"]), "", "", ""])
-    header = ["what is known of the speaker", "five folds: fusion", "RAVDESS: fusion"]
-    return markdown([*header, *(f"five folds: {title_of(name)}" for name in NETWORKS)], rows)
+        rows.append(["listeners, voice only", number(heard["uar"]), "", *[""] * len(NETWORKS)])
+    header = ["UAR, by what is known of the speaker", "five folds", "RAVDESS"]
+    return markdown([*header, *(f"{title_of(name)} by itself, five folds" for name in NETWORKS)], rows)
+
+
+def short_condition_table(found: dict) -> str:
+    """The conditions that people ask for first: what they cost, and how many answers stay."""
+    named = {row["condition"]: row for row in found["rows"]}
+    rows = [
+        [name, f"{float(named[name]['change']):+.3f}", f"{float(named[name]['unchanged']):.0%}"]
+        for name in SHORT_CONDITIONS
+        if name in named
+    ]
+    return markdown(["test clips of CREMA-D under", "change of UAR", "same answer"], rows)
 
 
 def protocol_table(study: dict) -> str:
