@@ -278,7 +278,7 @@ def _add_record(commands) -> None:
     command = commands.add_parser(
         "record",
         help="record from the microphone and say which emotion it carries",
-        description="Record from the default microphone and answer. Exit status as of predict.",
+        description="Record from the default microphone and answer. Exit status: same as 'ser predict'.",
     )
     command.add_argument("--seconds", type=float, default=4.0, help="how long to record (4)")
     _add_model(command)
@@ -354,12 +354,14 @@ def _add_app(commands) -> None:
         "token",
     )
     command.add_argument("--port", type=port, default=7860, help="port to listen on (7860)")
-    command.add_argument("--token", help="what a user must know; made at each start where the network is let in")
+    command.add_argument(
+        "--token", help="access token; made at each start where others can reach the server"
+    )
     command.add_argument(
         "--public",
         type=host_name,
         metavar="NAME",
-        help="everyone who reaches the server under this name may ask, without a token: for a proxy with TLS before it",
+        help="everyone who reaches the server under this name may ask, without a token; for use behind a TLS proxy",
     )
     command.add_argument(
         "--framed-by", type=origin, metavar="ORIGIN", help="with --public: the page that may show this one in a frame"
@@ -392,10 +394,10 @@ def _app(options: argparse.Namespace) -> int:
     recognizers = {options.model or "this package": open_recognizer(options.model, options.profile)}
     if options.compare:
         if options.profile:
-            raise InputError("--profile is of one bundle: leave it out, or --compare.")
+            raise InputError("A profile fits one bundle only, so --profile and --compare cannot be combined.")
         recognizers[options.compare] = open_recognizer(options.compare)
         if len({own.about["hash"] for own in recognizers.values()}) < 2:
-            raise InputError(f"--compare: {options.compare} is the bundle that answers already; name another.")
+            raise InputError(f"--compare: {options.compare} is already the main bundle; name another.")
     allowed = access(options.host, token, public=options.public, framed_by=options.framed_by)
     with listen(options.host, options.port) as listener:
         app = build(recognizers, access=allowed, stopping=stopping)

@@ -142,7 +142,7 @@ def _unzipped(packed: bytes, name: str) -> dict[str, bytes]:
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError, ValueError) as error:
         raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
     if large:
-        raise InputError(f"{name}: unpacks to more than a bundle has; not opened.")
+        raise InputError(f"{name}: too large for a bundle when unpacked; not opened.")
     shown = ", ".join(ascii(file)[1:-1][:60] for file in foreign[:3]) or "a file twice"
     raise InputError(f"{name}: no bundle of this project: holds {shown}.")
 

@@ -51,7 +51,7 @@ def list_corpus(folder: str, format_name: str, words: Mapping[str, str]) -> List
     listing = Listing(*({str(audio / name): said for name, said in part.items()} for part in vars(found).values()))
     if not listing.utterances:
         first = next(iter(listing.misnamed.values()), "all carry other emotions")
-        raise InputError(f"{audio}: holds no clip to score as {format_name}; {first}.")
+        raise InputError(f"{audio}: contains no clip in the format {format_name} that can be scored; {first}.")
     return listing
 
 

@@ -67,7 +67,7 @@ def _window_at(found: Recognition, at_seconds: float | None) -> Window:
     for window, stretch in zip(found.windows, found.timeline, strict=True):
         if stretch.start_seconds <= at_seconds <= stretch.end_seconds and window.probabilities is not None:
             return window
-    raise InputError(f"{at_seconds:g} s: nothing is said there.")
+    raise InputError(f"{at_seconds:g} s: no speech at that time.")
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def _check_node(node: bytes) -> None:
         if number == NODE_ATTRIBUTE:
             for kind, value in _fields(content):
                 if kind in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
-                    raise InputError("holds an operator with a network inside")
+                    raise InputError("holds a nested graph, which is not allowed")
                 if kind in (ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS):
                     _check_tensor(value)
 

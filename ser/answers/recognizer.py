@@ -442,7 +442,7 @@ class Recognizer:
 def no_speech(reasons: list[str]) -> NoAnswer:
     """Why a recording has no answer, from the reason of each of its windows."""
     kind = "silent" if all(reason == "silent" for reason in reasons) else "no speech"
-    found = "silent: nothing above" if kind == "silent" else "no speech found: nothing voiced above"
+    found = "silent: nothing above" if kind == "silent" else "no speech found: no voiced sound above"
     return NoAnswer(kind, f"{found} {SILENT_DB:.0f} dB of full scale")
 
 

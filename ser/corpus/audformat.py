@@ -21,7 +21,7 @@ def audformat_rows(folder: Path) -> list[dict]:
     InputError : no database, no column for emotions or speakers, or tables of segments instead of files
     """
     if not (folder / "db.yaml").is_file():
-        raise InputError(f"{folder}: holds no db.yaml, so no database of audformat.")
+        raise InputError(f"{folder}: not an audformat database: db.yaml is missing.")
     tables = [artifacts.read_csv(path) for path in sorted(folder.glob("db.*.csv"))]
     whole = [rows for rows in tables if rows and "file" in rows[0] and "start" not in rows[0]]
     if any(rows and "emotion" in rows[0] and "start" in rows[0] for rows in tables):

@@ -33,7 +33,7 @@ def _rows(table: Path, folder: Path) -> list[dict]:
             text = table.read_bytes().decode("utf-8-sig")
             lines = [json.loads(line) for line in text.split("\n") if line.strip()]
         except ValueError as error:
-            raise InputError(f"{table}: no lines of JSON ({error}).") from error
+            raise InputError(f"{table}: not valid JSON Lines ({error}).") from error
     known = set(lines[0]) if lines else set()
     found = {name: next((one for one in names if one in known), None) for name, names in COLUMNS.items()}
     missing = [" or ".join(COLUMNS[name]) for name in ("speaker", "emotion") if found[name] is None]
@@ -44,7 +44,7 @@ def _rows(table: Path, folder: Path) -> list[dict]:
     for number, line in enumerate(lines, start=1):
         empty = [column for column in needed.values() if line.get(column) in (None, "")]
         if empty:
-            raise InputError(f"{table}: row {number} says no {' and no '.join(map(str, empty))}.")
+            raise InputError(f"{table}: row {number} has no {' and no '.join(map(str, empty))}.")
     above = table.parent.relative_to(folder)
     return [
         {"path": (above / str(line["file_name"])).as_posix()}

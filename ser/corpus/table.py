@@ -29,7 +29,7 @@ def table_parser(rows: list[dict]) -> Callable[[str], Utterance]:
         raise InputError(f"{TABLE}: line {short[0]} has fewer cells than the header.")
     silent = [number for number, row in enumerate(rows, start=2) if not row["speaker"]]
     if silent:
-        raise InputError(f"{TABLE}: line {silent[0]} says no speaker.")
+        raise InputError(f"{TABLE}: line {silent[0]} has no speaker.")
     numbers = {speaker: number for number, speaker in enumerate(sorted({row["speaker"] for row in rows}), start=1)}
     listed = {table_path(row): row for row in rows}
     if len(listed) < len(rows):

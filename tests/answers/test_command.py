@@ -269,7 +269,7 @@ def test_explain_draws_the_moment_that_is_asked_for(long, tmp_path, capsys):
     for seconds, status, line in (
         (1.0, 0, "0.0 to 3.0 s"),
         (11.5, 0, "to 12.0 s"),
-        (6.0, 1, "nothing is said"),
+        (6.0, 1, "no speech at that time"),
         (13.0, 1, "expected 0 to 12.0"),
     ):
         assert cli.main(["explain", long, "--at", str(seconds), "-o", str(tmp_path / "a.png")]) == status

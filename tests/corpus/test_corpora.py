@@ -211,7 +211,7 @@ def test_an_audiofolder_is_read_with_all_its_parts(tmp_path):
         (tmp_path / "test" / "metadata.jsonl").write_text(
             f'{{"file_name": "a", "emotion": "sad", "speaker": 1}}\n{line}\n'
         )
-        with pytest.raises(InputError, match=r"row 2 says no|no lines of JSON"):
+        with pytest.raises(InputError, match=r"row 2 has no|not valid JSON Lines"):
             listed(tmp_path, "audiofolder")
     with pytest.raises(InputError, match=r"holds no metadata.csv or metadata.jsonl"):
         listed(tmp_path / "train" / "x", "audiofolder")
@@ -238,7 +238,7 @@ def test_a_database_of_audformat_is_put_together_by_file(tmp_path):
 def test_a_folder_without_clips_of_the_format_is_an_error(finished, capsys):
     model = str(finished.folder / "models" / "bundle.zip")
     assert cli.main(["evaluate", str(finished.folder / "data"), "--format", "tess", "--model", model]) == 1
-    assert "holds no clip to score as tess" in capsys.readouterr().err
+    assert "no clip in the format tess that can be scored" in capsys.readouterr().err
     audio = str(finished.folder / "data" / "demo" / "AudioWAV")
     assert cli.main(["evaluate", audio, "--model", model]) == 1
     assert "must be the folder that holds AudioWAV/" in capsys.readouterr().err
