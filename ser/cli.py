@@ -354,9 +354,7 @@ def _add_app(commands) -> None:
         "token",
     )
     command.add_argument("--port", type=port, default=7860, help="port to listen on (7860)")
-    command.add_argument(
-        "--token", help="access token; made at each start where others can reach the server"
-    )
+    command.add_argument("--token", help="access token; made at each start where others can reach the server")
     command.add_argument(
         "--public",
         type=host_name,

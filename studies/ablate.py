@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -40,7 +39,8 @@ from stages.shared.clips import read_clips
 from stages.shared.console import run as run_stage
 from stages.shared.key import hash_once, run_key
 from stages.shared.training import read_features
-from studies.runs import ENVIRONMENT, versions
+from studies.processes import run_each
+from studies.runs import versions
 
 RESULTS, WORKSPACES = Path("results/crema-d/ablation.json"), Path("data/ablation")
 SHORT = {"train_cnn1d.epochs": 15}
@@ -281,16 +281,9 @@ def ablate() -> str:
         return f"{options.only} run"
     wanted = ["defaults", *(name for name in ROWS if name != "defaults" and name in (options.row or ROWS))]
     missing = [name for name in wanted if not finished(name, params, corpus)]
-    command = [sys.executable, "-m", "studies.ablate"]
+    command = ["-m", "studies.ablate"]
     command += ["--corpus", options.corpus, "--format", options.format] if options.corpus else []
-    with ThreadPoolExecutor(workers()) as pool:
-        codes = list(
-            pool.map(
-                lambda name: subprocess.run([*command, "--only", name], env=os.environ | ENVIRONMENT).returncode,
-                missing,
-            )
-        )
-    failed = [name for name, code in zip(missing, codes, strict=True) if code]
+    failed = run_each({name: [*command, "--only", name] for name in missing}, jobs=workers())
     if failed:
         raise InputError(f"{len(failed)} of {len(missing)} rows failed, see above: {', '.join(failed)}")
     shown = [name for name in ROWS if finished(name, params, corpus)]

@@ -7,19 +7,13 @@ up to date. Each processor trains one network at a time; a GPU one, or ``--jobs`
 """
 
 import argparse
-import ctypes
-import os
-import signal
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow
 
 from ser import artifacts
 from ser.errors import InputError
-from ser.parallel import SCHEDULER_VARIABLE, map_chunks, workers
+from ser.parallel import workers
 from ser.params import Params, load
 from ser.scoring.fusion import fuse
 from ser.scoring.metrics import Scored, classifier_metrics, groups_of
@@ -29,10 +23,10 @@ from stages.shared.clips import read_clips
 from stages.shared.console import run as run_stage
 from studies.plan import NETWORKS, STUDIES, Run, runs_of
 from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
-from studies.runs import ENVIRONMENT, PROFILES, RUNS, describe, finished, subsets_of, train_run
+from studies.processes import run_each
+from studies.runs import PROFILES, RUNS, describe, finished, subsets_of, train_run
 from studies.summary import score_pooled, summarise
 
-PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
 GROUPS = ("sex", "age_band", "race")
 
 
@@ -43,32 +37,11 @@ def default_jobs() -> int:
 
 def train_missing(runs: list[Run], params: Params, jobs: int) -> int:
     """Train the unfinished runs, ``jobs`` at a time, each in a process of its own."""
-    missing = [run for run in runs if not finished(run, params)]
-    folder = os.getcwd()
-
-    def train(name: str) -> int:
-        command = [sys.executable, "-m", "studies.cross_validate", "--train", name]
-        return subprocess.run(command, cwd=folder, env=os.environ | ENVIRONMENT, preexec_fn=end_with_parent).returncode
-
-    names = [run.name for run in missing]
-    if os.environ.get(SCHEDULER_VARIABLE):
-        codes = [code for part in map_chunks(lambda names: [*map(train, names)], names, chunk=1) for code in part]
-    else:
-        with ThreadPoolExecutor(jobs) as pool:
-            codes = list(pool.map(train, names))
-    failed = [run.name for run, code in zip(missing, codes, strict=True) if code]
+    missing = [run.name for run in runs if not finished(run, params)]
+    failed = run_each({name: ["-m", "studies.cross_validate", "--train", name] for name in missing}, jobs=jobs)
     if failed:
         raise InputError(f"{len(failed)} of {len(missing)} trainings failed, see above: {', '.join(failed)}")
     return len(missing)
-
-
-def end_with_parent() -> None:
-    """Called in a new process: it ends when what started it is killed, where the system can do so.
-
-    Another worker then goes on with the run; two processes must not write one.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def read_answers(runs: list[Run], params: Params) -> list[Answer]:
