@@ -289,7 +289,7 @@ def _add_record(commands) -> None:
 def _record(options: argparse.Namespace) -> int:
     from ser.answers import formats
     from ser.answers.files import STATUS, outcome_of
-    from ser.answers.recognizer import SHORTEST_SECONDS
+    from ser.answers.windows import SHORTEST_SECONDS
     from ser.audio.microphone import record
 
     if not SHORTEST_SECONDS <= options.seconds <= 600:

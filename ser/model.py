@@ -18,7 +18,9 @@ from ser.answers.files import answer_of, find_recordings, listen_source, recogni
 from ser.answers.formats import as_record
 from ser.answers.opening import open_bundle
 from ser.answers.profile import Profile, read_profile
-from ser.answers.recognizer import Asked, Heard, Recognition, Recognizer
+from ser.answers.recognition import Recognition
+from ser.answers.recognizer import Heard, Recognizer
+from ser.answers.windows import Asked
 from ser.audio.preprocessing import preprocess
 from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, open_recording, read_audio
 from ser.errors import InputError, NoAnswer

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.answers.occlusion import occlusion_map
-from ser.answers.recognizer import Recognition, Recognizer, Window
+from ser.answers.recognition import Recognition, Window
+from ser.answers.recognizer import Recognizer
 from ser.audio.preprocessing import preprocess
 from ser.audio.reading import Source, name_of, read_audio_part
 from ser.errors import InputError

@@ -11,7 +11,9 @@ from functools import partial
 
 from ser import artifacts
 from ser.answers.profile import Profile
-from ser.answers.recognizer import MOST_CLIPS, Asked, Heard, Recognition, Recognizer
+from ser.answers.recognition import Recognition
+from ser.answers.recognizer import MOST_CLIPS, Heard, Recognizer
+from ser.answers.windows import Asked
 from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
 from ser.errors import InputError, NoAnswer
 

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 
 from ser.answers.files import Outcome
-from ser.answers.recognizer import Recognition
+from ser.answers.recognition import Recognition
 
 BAR_CELLS = 20
 ANSWER_COLUMNS = ("file", "emotion", "probability", "sure", "second", "second_probability")

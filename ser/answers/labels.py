@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ser import artifacts
-from ser.answers.recognizer import Recognition
+from ser.answers.recognition import Recognition
 
 
 def label_rows(found: Recognition) -> list[tuple[float, float, str]]:

@@ -2,12 +2,12 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import chain, groupby, islice, pairwise
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,107 +17,26 @@ from ser.answers.bundle_schema import Params
 from ser.answers.doubts import (
     DETECTOR_RATE_HZ,
     NO_SPEECH,
-    NOT_SURE,
-    SURE,
-    UNLIKE_TRAINING,
     doubts_about,
     is_speech,
 )
 from ser.answers.onnx_check import check_network
 from ser.answers.profile import Profile
+from ser.answers.recognition import SILENT_DB, Recognition, Window, no_speech
+from ser.answers.windows import Asked, Stretch
 from ser.audio.preprocessing import preprocess
-from ser.corpus.checks import check_values
 from ser.errors import InputError, NoAnswer
 from ser.features.families import FAMILIES, column_table, feature_names, frame_features
 from ser.features.relative import are_sums, clip_sums
 from ser.scoring.calibration import temper
 from ser.scoring.fusion import fuse
 
-SHORTEST_SECONDS = 0.3
-LONGEST_WHOLE_SECONDS = 6.0  # up to here a recording is one clip, as in training; the corpus's longest has 5.0
-WINDOWS_OVERLAP = 2  # every moment of a long recording is seen by this many windows
-SILENT_DB = -70.0  # of the loudest 32 ms, relative to full scale
 VOICED_HARMONICITY = 0.5  # refuses none of CREMA-D's clips, and white noise
 VOICED_FRAMES = 5  # 80 ms
-MOST_WINDOWS = 32  # answered at once
-SEARCHED_WINDOWS = 8  # for speech, the first that are voiced
 MOST_CLIPS = 400  # of a profile: more would say nothing new
 BATCH = 64  # clips that a network sees at once
-MOST_SAMPLES = 2**22  # held for them: 16 MB, whatever the sample rate
 
 Heard = tuple[NDArray[np.float32], NDArray[np.float32]]  # frame features and spectrograms of a recording's windows
-
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch of a recording: its answer, or why it has none."""
-
-    start_seconds: float
-    end_seconds: float
-    probabilities: NDArray[np.float32] | None  # (emotions,), of the fusion, calibrated
-    networks: dict[str, NDArray[np.float32]]
-    reason: str = ""
-    doubts: tuple[str, ...] = ()  # see ``ser.answers.doubts``
-
-    @property
-    def spoken(self) -> NDArray[np.float32]:
-        """The probabilities of a window that has an answer."""
-        if self.probabilities is None:
-            raise ValueError(f"no answer: {self.reason}")
-        return self.probabilities
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """The answer for a recording."""
-
-    duration_seconds: float
-    probabilities: NDArray[np.float32]  # (emotions,), of the fusion, calibrated
-    networks: dict[str, NDArray[np.float32]]  # (emotions,) of each network, as trained
-    windows: list[Window]
-    threshold: float
-    emotions: tuple[str, ...]  # in the order of all probabilities
-    doubts: tuple[str, ...] = ()  # why it should be doubted whatever its probability; see ``ser.answers.doubts``
-
-    @property
-    def order(self) -> list[int]:
-        """Emotion numbers, the most probable first."""
-        return np.argsort(-self.probabilities, kind="stable").tolist()
-
-    @property
-    def emotion(self) -> str:
-        return self.emotions[self.order[0]]
-
-    @property
-    def timeline(self) -> list["Window"]:
-        """The windows of a long recording without their overlap: each up to the middle of what it shares."""
-        edges = [(before.end_seconds + after.start_seconds) / 2 for before, after in pairwise(self.windows)]
-        starts, ends = [0.0, *edges], [*edges, self.duration_seconds]
-        return [
-            replace(window, start_seconds=start, end_seconds=end)
-            for window, start, end in zip(self.windows, starts, ends, strict=True)
-        ]
-
-    def label_of(self, window: Window) -> str:
-        """The emotion of a window, or why it has none."""
-        return window.reason if window.probabilities is None else self.emotions[int(window.probabilities.argmax())]
-
-    @property
-    def stretches(self) -> list[tuple[str, list[Window]]]:
-        """The timeline with neighbours of one label together: the label, and its windows."""
-        return [(label, list(windows)) for label, windows in groupby(self.timeline, key=self.label_of)]
-
-    @property
-    def sure(self) -> bool:
-        """Whether the best probability reaches the bundle's threshold, and nothing speaks against it."""
-        return self.certainty == SURE
-
-    @property
-    def certainty(self) -> str:
-        """How far the answer can be relied on: ``SURE``, ``NOT_SURE`` or ``UNLIKE_TRAINING``."""
-        if self.doubts:
-            return UNLIKE_TRAINING
-        return SURE if self.probabilities.max() >= self.threshold else NOT_SURE
 
 
 class Recognizer:
@@ -341,7 +260,7 @@ class Recognizer:
             raise found
         return found
 
-    def begin(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> "Asked":
+    def begin(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> Asked:
         """A recording of which as much is read as is answered at once, all of a short one; for ``finish``.
 
         Raises
@@ -352,7 +271,7 @@ class Recognizer:
         asked.read_on()
         return asked
 
-    def finish(self, asked: "Sequence[Asked]") -> list[Recognition | NoAnswer]:
+    def finish(self, asked: Sequence[Asked]) -> list[Recognition | NoAnswer]:
         """The answers for recordings that were begun, or why one has none; what was read of them is answered at once.
 
         A network answers some short recordings together in less time than one by one, and in the same way.
@@ -364,7 +283,7 @@ class Recognizer:
                 self._answer_rest(one)
         return [self._recognition(one) for one in asked]
 
-    def _answer_rest(self, asked: "Asked") -> None:
+    def _answer_rest(self, asked: Asked) -> None:
         """Answer what is left of a long recording, a batch a processor at a time."""
         threads = os.cpu_count() or 1
         ahead: deque[Future] = deque()
@@ -377,7 +296,7 @@ class Recognizer:
             while ahead:
                 asked.take(ahead.popleft().result())
 
-    def _recognition(self, asked: "Asked") -> Recognition | NoAnswer:
+    def _recognition(self, asked: Asked) -> Recognition | NoAnswer:
         """The answer of a recording from those of its windows."""
         windows = asked.windows
         spoken = [window for window in windows if window.probabilities is not None]
@@ -401,7 +320,7 @@ class Recognizer:
         return replace(found, doubts=(NO_SPEECH, *found.doubts))
 
     def _hear(
-        self, batch: "list[Stretch]"
+        self, batch: list[Stretch]
     ) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Why each window has no answer, "" where it has one; features and signals of those that have one."""
         settings = self.params.preprocess
@@ -416,7 +335,7 @@ class Recognizer:
         reasons = [reason or ("" if next(spoken) else "no speech") for reason in reasons]
         return reasons, frames[voiced], mels[voiced], signals[voiced]
 
-    def _answer_windows(self, batch: "list[Stretch]") -> list[tuple[Window, NDArray[np.float32] | None]]:
+    def _answer_windows(self, batch: list[Stretch]) -> list[tuple[Window, NDArray[np.float32] | None]]:
         """Answer a batch of windows at once, each with its signal if it has an answer: not silent, and voiced."""
         reasons, frames, mels, signals = self._hear(batch)
         networks = self.network_probabilities(frames, mels) if len(frames) else {}
@@ -437,13 +356,6 @@ class Recognizer:
         """Whether each clip has enough frames with a pitch, as every spoken syllable has: ``(clips,)``."""
         harmonicity = frames[..., self.names["features_1d"].index("harmonicity")]
         return np.count_nonzero(harmonicity > VOICED_HARMONICITY, axis=1) >= VOICED_FRAMES
-
-
-def no_speech(reasons: list[str]) -> NoAnswer:
-    """Why a recording has no answer, from the reason of each of its windows."""
-    kind = "silent" if all(reason == "silent" for reason in reasons) else "no speech"
-    found = "silent: nothing above" if kind == "silent" else "no speech found: no voiced sound above"
-    return NoAnswer(kind, f"{found} {SILENT_DB:.0f} dB of full scale")
 
 
 def _session(network: bytes, name: str, bundle: Bundle, threads: int):
@@ -484,94 +396,3 @@ def _peak_db(samples: NDArray[np.float32], sample_rate: int) -> float:
     size = max(1, round(0.032 * sample_rate))
     power = np.add.reduceat(mono.astype(np.float64) ** 2, np.arange(0, len(mono), size)) / size
     return 10 * np.log10(max(float(power.max()), 1e-20))
-
-
-class _Counted:
-    """Blocks of one channel, checked and counted as they pass."""
-
-    def __init__(self, blocks: Iterable[NDArray[np.float32]]):
-        self.blocks, self.samples = blocks, 0
-
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        for block in self.blocks:
-            check_values(block)
-            self.samples += len(block)
-            yield block.mean(axis=1, dtype=np.float32, keepdims=True) if block.shape[1] > 1 else block
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A part of a recording that becomes one window: where it lies, and its samples ``(samples, 1)``."""
-
-    start_seconds: float
-    end_seconds: float
-    samples: NDArray[np.float32]
-    sample_rate: int
-
-
-class Asked:
-    """A recording on the way to its answer, which is read as memory bears: what is answered next, and what was.
-
-    Attributes
-    ----------
-    batch : the windows that were read last
-    ended : whether nothing comes behind them
-    windows : those that were answered
-    signals : of the first of them in which somebody may speak
-    """
-
-    def __init__(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float):
-        self.counted, self.sample_rate = _Counted(blocks), sample_rate
-        self._stretches = _stretches(self.counted, sample_rate, window_seconds)
-        self._most = max(1, min(MOST_WINDOWS, MOST_SAMPLES // round(window_seconds * sample_rate)))
-        self.batch: list[Stretch] = []
-        self.ended = False
-        self.windows: list[Window] = []
-        self.signals: list[NDArray[np.float32]] = []
-
-    def read_on(self) -> None:
-        """Read the next windows."""
-        self.batch = list(islice(self._stretches, self._most))
-        self.ended = len(self.batch) < self._most
-
-    def take(self, answered: list[tuple[Window, NDArray[np.float32] | None]]) -> None:
-        """Keep the answers of windows in their order, and forget the samples of those that were read last."""
-        self.windows += [window for window, _ in answered]
-        heard = [signal for _, signal in answered if signal is not None]
-        self.signals += heard[: SEARCHED_WINDOWS - len(self.signals)]
-        self.batch = []
-
-
-def _stretches(blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float) -> Iterator[Stretch]:
-    """A short recording as one stretch, a long one in overlapping windows; the last one ends with the recording.
-
-    Raises
-    ------
-    NoAnswer : too short
-    """
-    arriving, kept = iter(blocks), np.zeros((0, 1), np.float32)
-    for block in arriving:
-        kept = np.concatenate([kept, block])
-        if len(kept) > LONGEST_WHOLE_SECONDS * sample_rate:
-            yield from _cut(chain([kept], arriving), sample_rate, window_seconds)
-            return
-    seconds = len(kept) / sample_rate
-    if seconds < SHORTEST_SECONDS:
-        raise NoAnswer("short", f"too short: {seconds:.3f} s; at least {SHORTEST_SECONDS} s are needed")
-    yield Stretch(0.0, seconds, kept, sample_rate)
-
-
-def _cut(blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float) -> Iterator[Stretch]:
-    """Overlapping windows; see ``_stretches``."""
-    length = round(window_seconds * sample_rate)
-    hop = length // WINDOWS_OVERLAP
-    start, kept = 0, np.zeros((0, 1), np.float32)
-    for block in blocks:
-        kept, first = np.concatenate([kept, block]), 0
-        while len(kept) - first >= length:
-            end = (start + length) / sample_rate
-            yield Stretch(start / sample_rate, end, kept[first : first + length].copy(), sample_rate)
-            start, first = start + hop, first + hop
-        kept = kept[first:].copy()  # a view would keep the whole block in memory
-    if len(kept) > length - hop:  # something that no window has covered
-        yield Stretch(start / sample_rate, (start + len(kept)) / sample_rate, kept, sample_rate)

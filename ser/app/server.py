@@ -31,7 +31,8 @@ from ser.answers.files import Heard, Outcome, heard_or_outcome, outcome_of, prof
 from ser.answers.formats import as_record
 from ser.answers.profile import LARGEST_BYTES as LARGEST_PROFILE
 from ser.answers.profile import parse_profile
-from ser.answers.recognizer import Recognition, Recognizer
+from ser.answers.recognition import Recognition
+from ser.answers.recognizer import Recognizer
 from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
 from ser.app.limits import LONGEST_SECONDS, RECOGNITION_SECONDS, limited_blocks
 from ser.app.schemas import Answer, Calibration, Card, Failure, Health

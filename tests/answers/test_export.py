@@ -19,7 +19,8 @@ from ser import artifacts, cli
 from ser.answers import recognizer as recognizer_module
 from ser.answers.bundle import Bundle, other_versions, pack, unpack
 from ser.answers.card import card
-from ser.answers.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
+from ser.answers.recognizer import Recognizer
+from ser.answers.windows import LONGEST_WHOLE_SECONDS
 from ser.audio.reading import read_audio
 from ser.corpus.formats import DEMO
 from ser.emotions import EMOTIONS

@@ -17,7 +17,8 @@ from ser.answers import formats as answer_formats
 from ser.answers.bundle import unpack
 from ser.answers.files import STATUS, recognize_file, recognize_files
 from ser.answers.opening import open_bundle
-from ser.answers.recognizer import LONGEST_WHOLE_SECONDS, Recognizer
+from ser.answers.recognizer import Recognizer
+from ser.answers.windows import LONGEST_WHOLE_SECONDS
 from ser.audio.reading import read_audio
 from ser.corpus.crema_d import parse_name
 from ser.corpus.partitions import published_partition
