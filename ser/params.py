@@ -26,7 +26,7 @@ class Corpus(Block):
     """Where the recordings are, and which of them can be used."""
 
     dir: Annotated[str, Field(min_length=1)]
-    format: str
+    format: Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})]
     labels: Labels | None
     min_duration_seconds: Positive
     max_duration_seconds: Positive
