@@ -1,7 +1,7 @@
 """Offline copies of every clip: with noise, shifted, at another pitch, or as other devices would have recorded it."""
 
 import time
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,100 +15,143 @@ from ser.audio.preprocessing import preprocess as to_signal
 from ser.audio.reading import read_audio
 from ser.corpus.formats import FORMATS
 from ser.parallel import map_chunks
-from ser.params import load
+from ser.params import Params, load
 from ser.randomness import clip_rng
 from stages.shared.console import progress, rate, run
 
 CHUNK = 16
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which copies are made of which clips.
+
+    Attributes
+    ----------
+    transforms, numbers : names of the transforms, and numbers of the simulated devices, that training wants
+    devices : by actor and number
+    usual : median speech level of each actor's recordings
+    """
+
+    params: Params
+    clips: list[str]
+    actors: np.ndarray
+    paths: list
+    transforms: list[str]
+    numbers: range
+    devices: dict[tuple[int, int], Device]
+    usual: dict[int, float]
+
+    @property
+    def kinds(self) -> list[str]:
+        """What is made of every clip, in the order of its copies."""
+        return [*self.transforms, *[DEVICE] * len(self.numbers)]
+
+
 def augment() -> str:
-    start, params = time.perf_counter(), load()
-    settings, wanted = params.augment, params.training.copies  # others would train nobody
-    transforms = [name for name in TRANSFORMS if name in wanted]
-    numbers = range(1, settings.devices + 1) if DEVICE in wanted else range(0)
-    index = artifacts.read_parquet("data/clips.parquet", ["clip", "actor", "file"])
-    clips, files, actors = index["clip"].tolist(), index["file"].tolist(), index["actor"].to_numpy()
+    start, plan = time.perf_counter(), read_plan(load())
     # Absolute, because the workers of a cluster may stand in another folder.
     source = Path("data/signals.npy").absolute()
+    samples, total = artifacts.open_array(source).shape[1], len(plan.kinds) * len(plan.clips)
+
+    def compute(rows: list[int]) -> list[tuple[np.ndarray, list[float]]]:
+        signals = artifacts.open_array(source)
+        return [copies_of(row, signals, plan) for row in rows]
+
+    values: list[float] = []
+    chunks = map_chunks(compute, list(range(len(plan.clips))), chunk=CHUNK) if plan.kinds else iter([])
+    with artifacts.array_writer("data/augmented.npy", shape=(total, samples), dtype=np.float16) as augmented:
+        for chunk in progress(chunks, total=len(plan.clips)):
+            for copies, drawn in chunk:
+                augmented.append(copies)
+                values += drawn
+    artifacts.write_parquet("data/augmented.parquet", table_of(plan, values))
+    return f"{len(plan.clips)} clips in, {total} copies out, {rate(len(plan.clips), start)}"
+
+
+def read_plan(params: Params) -> Plan:
+    """What to make: nothing but what ``training.copies`` names, since other copies would train nobody."""
+    settings, wanted = params.augment, params.training.copies
+    index = artifacts.read_parquet("data/clips.parquet", ["clip", "actor", "file"])
+    actors, numbers = index["actor"].to_numpy(), range(1, settings.devices + 1) if DEVICE in wanted else range(0)
     folder = artifacts.location(params.corpus.dir) / FORMATS[params.corpus.format].audio_folder
-    samples = artifacts.open_array(source).shape[1]
+    paths = [folder / file for file in index["file"]]
     devices = {
         (actor, number): draw_device(settings.device, clip_rng(settings.seed, f"actor {actor}, device {number}"))
         for actor in np.unique(actors).tolist()
         for number in numbers
     }
-    usual = usual_levels([folder / file for file in files], actors) if numbers else {}
+    return Plan(
+        params=params,
+        clips=index["clip"].tolist(),
+        actors=actors,
+        paths=paths,
+        transforms=[name for name in TRANSFORMS if name in wanted],
+        numbers=numbers,
+        devices=devices,
+        usual=usual_levels(paths, actors) if numbers else {},
+    )
 
-    def compute(rows: list[int]) -> list[tuple[np.ndarray, list[float]]]:
-        signals, altered = artifacts.open_array(source), []
-        for row in rows:
-            rng = clip_rng(settings.seed, clips[row])
-            drawn = draw_values(settings, rng)
-            copies = [
-                *altered_copies(
-                    signals[row].astype(np.float32),
-                    drawn,
-                    transforms,
-                    sample_rate=params.preprocess.sample_rate,
-                    rng=rng,
-                )
-            ]
-            if numbers:
-                copies += device_copies(row, signals, rng)
-            altered.append((artifacts.narrow(np.stack(copies)), [drawn[name] for name in transforms]))
-        return altered
 
-    def device_copies(row: int, signals: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-        own, sample_rate = np.flatnonzero(actors == actors[row]), params.preprocess.sample_rate
-        recording = centred(*read_audio(folder / files[row]), sample_rate)
+def copies_of(row: int, signals: np.ndarray, plan: Plan) -> tuple[np.ndarray, list[float]]:
+    """The copies of a clip, in the order of ``Plan.kinds``, and the value that was drawn for each."""
+    rng = clip_rng(plan.params.augment.seed, plan.clips[row])
+    drawn = draw_values(plan.params.augment, rng)
+    sample_rate, signal = plan.params.preprocess.sample_rate, signals[row].astype(np.float32)
+    copies = [*altered_copies(signal, drawn, plan.transforms, sample_rate=sample_rate, rng=rng)]
+    if plan.numbers:
+        copies += device_copies(row, signals, plan, rng)
+    values = [*(drawn[name] for name in plan.transforms), *map(float, plan.numbers)]
+    return artifacts.narrow(np.stack(copies)), values
 
-        def other_voice(length: int) -> np.ndarray:
-            """Speech of the same actor: no copy may hold the voice of somebody who is tested or validated on."""
-            spoken = signals[rng.choice(own)].astype(np.float32)
-            return np.roll(np.resize(spoken[: max(1, np.count_nonzero(spoken))], length), rng.integers(length))
 
-        above = 20 * np.log10(max(speech_level(recording), 1e-9) / usual[int(actors[row])])
-        return [
-            to_signal(
-                through_device(
-                    recording,
-                    devices[int(actors[row]), number],
-                    sample_rate=sample_rate,
-                    above_usual_db=above,
-                    other_voice=other_voice,
-                    rng=rng,
-                )[:, None],
-                sample_rate,
-                params.preprocess,
-            )
-            for number in numbers
-        ]
+def device_copies(row: int, signals: np.ndarray, plan: Plan, rng: np.random.Generator) -> list[np.ndarray]:
+    """A clip as each of its actor's devices would have recorded it, preprocessed."""
+    settings, actor = plan.params.preprocess, int(plan.actors[row])
+    own = np.flatnonzero(plan.actors == actor)
+    recording = centred(*read_audio(plan.paths[row]), settings.sample_rate)
 
-    kinds, drawn_values = [*transforms, *[DEVICE] * len(numbers)], []
-    total = len(kinds) * len(clips)
-    chunks = map_chunks(compute, list(range(len(clips))), chunk=CHUNK) if kinds else iter([])
-    with artifacts.array_writer("data/augmented.npy", shape=(total, samples), dtype=np.float16) as augmented:
-        for chunk in progress(chunks, total=len(clips)):
-            for copies, drawn in chunk:
-                augmented.append(copies)
-                drawn_values += [*drawn, *map(float, numbers)]
+    def other_voice(length: int) -> np.ndarray:
+        """Speech of the same actor: no copy may hold the voice of somebody who is tested or validated on."""
+        spoken = signals[rng.choice(own)].astype(np.float32)
+        return np.roll(np.resize(spoken[: max(1, np.count_nonzero(spoken))], length), rng.integers(length))
+
+    above = 20 * np.log10(max(speech_level(recording), 1e-9) / plan.usual[actor])
+    return [
+        to_signal(
+            through_device(
+                recording,
+                plan.devices[actor, number],
+                sample_rate=settings.sample_rate,
+                above_usual_db=above,
+                other_voice=other_voice,
+                rng=rng,
+            )[:, None],
+            settings.sample_rate,
+            settings,
+        )
+        for number in plan.numbers
+    ]
+
+
+def table_of(plan: Plan, values: list[float]) -> pd.DataFrame:
+    """A row a copy: its clip, what was done, the value that was drawn, and the device."""
+    count, clips = len(plan.kinds), len(plan.clips)
+    kinds = plan.kinds * clips
     nothing = (None,) * len(DEVICE_COLUMNS)
     about = [
-        astuple(devices[actor, int(value)]) if kind == DEVICE else nothing
-        for actor, kind, value in zip(
-            np.repeat(actors, len(kinds)).tolist(), kinds * len(clips), drawn_values, strict=True
-        )
+        astuple(plan.devices[actor, int(value)]) if kind == DEVICE else nothing
+        for actor, kind, value in zip(np.repeat(plan.actors, count).tolist(), kinds, values, strict=True)
     ]
-    table = {
-        "clip": np.repeat(clips, len(kinds)),
-        "source_row": np.repeat(np.arange(len(clips)), len(kinds)),
-        "transform": kinds * len(clips),
-        "value": drawn_values,
-    }
-    drawn_devices = pd.DataFrame(about, columns=DEVICE_COLUMNS).astype(column_types())
-    artifacts.write_parquet("data/augmented.parquet", pd.DataFrame(table).join(drawn_devices))
-    return f"{len(clips)} clips in, {total} copies out, {rate(len(clips), start)}"
+    copies = pd.DataFrame(
+        {
+            "clip": np.repeat(plan.clips, count),
+            "source_row": np.repeat(np.arange(clips), count),
+            "transform": kinds,
+            "value": values,
+        }
+    )
+    return copies.join(pd.DataFrame(about, columns=DEVICE_COLUMNS).astype(column_types()))
 
 
 def column_types() -> dict[str, str]:

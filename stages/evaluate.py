@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pandas as pd
 
 from ser import artifacts
 from ser.audio.conditions import Condition
@@ -42,7 +43,9 @@ def evaluate() -> str:
     return f"{len(index)} clips in, {len(probabilities)} classifiers scored, {rate(len(index), start)}"
 
 
-def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, params: Params) -> dict[str, dict]:
+def write_scores(
+    probabilities: dict[str, np.ndarray], clips: Clips, index: pd.DataFrame, params: Params
+) -> dict[str, dict]:
     """Metrics for Git, and tables for plots: one row a test clip, an emotion, a group. Gives the metrics."""
     actual, subsets = clips.labels, np.array(clips.subsets)
     test = subsets == "test"
@@ -59,23 +62,30 @@ def write_scores(probabilities: dict[str, np.ndarray], clips: Clips, index, para
         if name == FUSION:
             metrics["calibration"] = calibration
         artifacts.write_json(f"metrics/{name}.json", metrics)
-        recalls = [{"emotion": emotion, "recall": value} for emotion, value in metrics["test"]["recall"].items()]
-        artifacts.write_csv(f"metrics/{name}_recall.csv", recalls, columns=["emotion", "recall"])
         group_table += group_rows(name, given[test], actual[test], groups, clips.actors[test], **drawn)
-        decisions = [
-            {"actual": clips.emotions[meant], "predicted": clips.emotions[said]}
-            for meant, said in zip(actual, given.argmax(axis=1), strict=True)
-        ]
-        confusion_rows = [row for row, tested in zip(decisions, test, strict=True) if tested]
-        artifacts.write_csv(f"metrics/{name}_confusion.csv", confusion_rows, columns=["actual", "predicted"])
+        write_plots(name, metrics["test"]["recall"], actual[test], given[test].argmax(axis=1), clips.emotions)
     artifacts.write_csv("metrics/groups.csv", group_table, columns=list(group_table[0]))
-    predictions = index[["clip", "actor", "emotion"]].assign(subset=clips.subsets)
     shown = {name: given for name, given in probabilities.items() if name != BASELINE} | {"calibrated": tempered}
-    for name, given in shown.items():
-        for column, emotion in enumerate(clips.emotions):
-            predictions[f"{name}_{emotion}"] = given[:, column]
-    artifacts.write_parquet("data/predictions.parquet", predictions)
+    write_predictions(shown, clips, index)
     return found
+
+
+def write_plots(name: str, recall: dict, actual: np.ndarray, decided: np.ndarray, emotions: tuple[str, ...]) -> None:
+    """What ``dvc plots`` draws of a classifier: a row an emotion with its recall, and a row a test clip."""
+    recalls = [{"emotion": emotion, "recall": value} for emotion, value in recall.items()]
+    artifacts.write_csv(f"metrics/{name}_recall.csv", recalls, columns=["emotion", "recall"])
+    decisions = [
+        {"actual": emotions[meant], "predicted": emotions[said]} for meant, said in zip(actual, decided, strict=True)
+    ]
+    artifacts.write_csv(f"metrics/{name}_confusion.csv", decisions, columns=["actual", "predicted"])
+
+
+def write_predictions(probabilities: dict[str, np.ndarray], clips: Clips, index: pd.DataFrame) -> None:
+    """What each classifier says of every clip."""
+    predictions = index[["clip", "actor", "emotion"]].assign(subset=clips.subsets)
+    for name, given in probabilities.items():
+        predictions[[f"{name}_{emotion}" for emotion in clips.emotions]] = given
+    artifacts.write_parquet("data/predictions.parquet", predictions)
 
 
 def write_conditions(clips: Clips, params: Params, temperature: float) -> list[dict]:

@@ -12,11 +12,11 @@ from ser.corpus.clips import OtherEmotion, Utterance, words_of
 from ser.corpus.crema_d import demographics, listener_votes
 from ser.corpus.formats import FORMATS
 from ser.corpus.leaks import check_split
-from ser.corpus.listing import list_clips
+from ser.corpus.listing import Listing, list_clips
 from ser.corpus.partitions import Split, divide
 from ser.errors import InputError
 from ser.parallel import map_chunks
-from ser.params import load
+from ser.params import Corpus, load
 from stages.shared.console import progress, rate, run
 
 CHUNK = 64
@@ -25,49 +25,63 @@ CHUNK = 64
 def split() -> str:
     start, params = time.perf_counter(), load()
     folder, layout = artifacts.location(params.corpus.dir), FORMATS[params.corpus.format]
-    audio, words = folder / layout.audio_folder, words_of(params.corpus.labels)
-    listing = list_clips(folder, layout, words)
-    total = len(listing.utterances) + len(listing.left_out) + len(listing.misnamed)
-    votes = optional_table(folder / "processedResults" / "tabulatedVotes.csv", listener_votes)
-    actors = optional_table(folder / "VideoDemographics.csv", demographics)
-
-    def check(named: list[tuple[str, Utterance]]) -> list[dict]:
-        return [examine(audio, file, utterance, params.corpus) for file, utterance in named]
-
-    checked = [{"file": file, "reason": reason} for file, reason in listing.misnamed.items()]
-    named = list(listing.utterances.items())
-    for rows in progress(map_chunks(check, named, chunk=CHUNK), total=len(named)):
-        checked += rows
-    found = [row for row in checked if "reason" not in row]
-    twins = find_contradictions(found)
-    clips = [row for row in found if row["file"] not in twins]
-    faulty = [row for row in checked if "reason" in row]
-    faulty += [{"file": row["file"], "reason": twins[row["file"]]} for row in found if row["file"] in twins]
+    listing = list_clips(folder, layout, words_of(params.corpus.labels))
+    found, faulty = examine_all(folder / layout.audio_folder, listing, params.corpus)
     rejected = faulty + [
         {"file": file, "reason": f"left out: {OtherEmotion(word, params.corpus.emotions)}"}
         for file, word in listing.left_out.items()
     ]
     artifacts.write_csv("data/rejected.csv", sorted(rejected, key=lambda row: row["file"]), columns=["file", "reason"])
-    refuse_if_too_many(faulty, total - len(listing.left_out), params.corpus)
+    refuse_if_too_many(faulty, len(listing.utterances) + len(listing.misnamed), params.corpus)
 
-    for row in clips:
-        unknown = {"age": None, "sex": row.pop("sex"), "race": None, "ethnicity": None}
-        row |= actors.get(row["actor"], unknown)
-        heard = votes.get(row["clip"], {})
-        row |= {
-            f"votes_{emotion}": sum(count for word, count in heard.items() if words.get(word) == emotion)
-            for emotion in params.corpus.emotions
-        }
-    table = pd.DataFrame(clips).astype({"age": "Int64"})
+    votes = optional_table(folder / "processedResults" / "tabulatedVotes.csv", listener_votes)
+    actors = optional_table(folder / "VideoDemographics.csv", demographics)
+    table = index_of(found, actors, votes, params.corpus)
     subsets = divide_index(table, params.split)
     artifacts.write_parquet("data/clips.parquet", table)
     artifacts.write_parquet("data/split.parquet", pd.DataFrame({"clip": table["clip"], "subset": subsets}))
+    total = len(listing.utterances) + len(listing.left_out) + len(listing.misnamed)
     listed = f" of {len(votes)} that tabulatedVotes.csv lists" if len(votes) > total else ""
     shares = ", ".join(f"{subsets.count(name)} {name}" for name in ("train", "validation", "test"))
     return (
-        f"{total} clips in{listed}, {len(clips)} out ({shares}), {len(rejected)} rejected (data/rejected.csv), "
+        f"{total} clips in{listed}, {len(table)} out ({shares}), {len(rejected)} rejected (data/rejected.csv), "
         f"{rate(total, start)}"
     )
+
+
+def examine_all(audio: Path, listing: Listing, limits: Corpus) -> tuple[list[dict], list[dict]]:
+    """A row for each clip that can be used, and the file and the reason of each that cannot."""
+
+    def check(named: list[tuple[str, Utterance]]) -> list[dict]:
+        return [examine(audio, file, utterance, limits) for file, utterance in named]
+
+    named = list(listing.utterances.items())
+    checked = [row for rows in progress(map_chunks(check, named, chunk=CHUNK), total=len(named)) for row in rows]
+    sound = [row for row in checked if "reason" not in row]
+    twins = find_contradictions(sound)
+    faulty = [{"file": file, "reason": reason} for file, reason in listing.misnamed.items()]
+    faulty += [row for row in checked if "reason" in row]
+    faulty += [{"file": row["file"], "reason": twins[row["file"]]} for row in sound if row["file"] in twins]
+    return [row for row in sound if row["file"] not in twins], faulty
+
+
+def index_of(clips: list[dict], actors: dict, votes: dict, corpus: Corpus) -> pd.DataFrame:
+    """The index: every clip with what is known of its actor, and the listeners' votes for each emotion.
+
+    Parameters
+    ----------
+    actors, votes : what the corpus's tables say of each actor and of each clip; empty where it has none
+    """
+    words, rows = words_of(corpus.labels), []
+    for clip in clips:
+        known = {"age": None, "sex": clip["sex"], "race": None, "ethnicity": None} | actors.get(clip["actor"], {})
+        heard = votes.get(clip["clip"], {})
+        counted = {
+            f"votes_{emotion}": sum(count for word, count in heard.items() if words.get(word) == emotion)
+            for emotion in corpus.emotions
+        }
+        rows.append({key: value for key, value in clip.items() if key != "sex"} | known | counted)
+    return pd.DataFrame(rows).astype({"age": "Int64"})
 
 
 def divide_index(index: pd.DataFrame, settings: Split) -> list[str]:
@@ -89,7 +103,7 @@ def optional_table(path: Path, parse) -> dict:
     return parse(artifacts.read_csv(path)) if path.exists() else {}
 
 
-def examine(folder: Path, file: str, utterance: Utterance, limits) -> dict:
+def examine(folder: Path, file: str, utterance: Utterance, limits: Corpus) -> dict:
     """A row of the index, or the file and the reason why its sound is rejected."""
     path = folder / file
     try:
@@ -112,7 +126,7 @@ def examine(folder: Path, file: str, utterance: Utterance, limits) -> dict:
     }
 
 
-def refuse_if_too_many(rejected: list[dict], total: int, corpus) -> None:
+def refuse_if_too_many(rejected: list[dict], total: int, corpus: Corpus) -> None:
     """Stop where the corpus is more broken than the user has said to accept; other emotions are no fault.
 
     Parameters
