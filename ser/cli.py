@@ -14,6 +14,13 @@ from typing import Any, TextIO
 from ser import __version__
 from ser.errors import InputError
 
+FEW_CLIPS = 4  # of a profile: fewer help little
+
+
+class UsageError(InputError):
+    """Options that do not go together."""
+
+
 NAMES: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  # a file's name need not be text
 
 
@@ -40,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         return status
     except InputError as error:
         print(f"ser: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _forget_output()
         return 0
@@ -135,6 +142,10 @@ def _predict(options: argparse.Namespace) -> int:
     from ser.answers.files import STANDARD_INPUT, STATUS, calibrate_files, find_recordings, recognize_files
     from ser.answers.labels import LABELS
 
+    if options.timeline and not options.csv:
+        raise UsageError("--timeline goes with --csv; the table and --json show timelines by themselves.")
+    if (options.output and not options.csv) or (options.resume and not options.output):
+        raise UsageError("--output goes with --csv, and --resume with --output.")
     paths = find_recordings(options.paths)
     recognizer = open_recognizer(options.model, options.profile)
     if options.same_speaker:
@@ -146,10 +157,6 @@ def _predict(options: argparse.Namespace) -> int:
     given = sys.stdin.buffer.read() if STANDARD_INPUT in paths else b""
     if hasattr(sys.stdout, "reconfigure"):  # a name need not be text; what a terminal cannot show is escaped
         sys.stdout.reconfigure(errors="backslashreplace")
-    if options.timeline and not options.csv:
-        raise InputError("--timeline goes with --csv; the table and --json show timelines by themselves.")
-    if (options.output and not options.csv) or (options.resume and not options.output):
-        raise InputError("--output goes with --csv, and --resume with --output.")
     named = _label_files(options.labels, paths) if options.labels else {}
     status, width, long, answers, unsure = 0, formats.name_width(paths), 0, 0, 0
     columns = (formats.timeline_columns if options.timeline else formats.csv_columns)(recognizer.emotions)
@@ -270,7 +277,9 @@ def _calibrate(options: argparse.Namespace) -> int:
         print(f"ser: {failure.file}: {failure.message}; left out", file=sys.stderr)
     profile.save(options.output)
     used = len(paths) - len(failures)
-    print(f"{used} of {len(paths)} recordings, {profile.clips} clips; {options.output}")
+    few = "" if profile.clips >= FEW_CLIPS else f" {FEW_CLIPS} to 20 are better."
+    clips = "1 clip" if profile.clips == 1 else f"{profile.clips} clips"
+    print(f"{used} of {len(paths)} recordings, {clips}; {options.output}.{few}")
     return 0
 
 

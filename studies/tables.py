@@ -37,7 +37,7 @@ def headline_table(folds: dict, elsewhere: dict, yardsticks: dict | None) -> str
         "both networks; nothing is known": "none",
         "4 clips of the voice, unlabelled": "4",
         "16 clips": "16",
-        "all other clips": "all",
+        "all other clips (RAVDESS: the asked one as well)": "all",
     }
     there = {"all": "all, the asked one as well"}
 

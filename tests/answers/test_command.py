@@ -204,7 +204,7 @@ def test_the_timeline_covers_the_recording_without_overlap(long, capsys):
 def test_a_table_without_the_timeline_says_how_to_get_it(long, clip, capsys):
     cli.main(["predict", "--csv", long, clip])
     assert "1 of the recordings are over 6 s; --timeline" in capsys.readouterr().err
-    assert cli.main(["predict", "--timeline", long]) == 1
+    assert cli.main(["predict", "--timeline", long]) == 2
 
 
 def test_a_table_that_was_broken_off_goes_on(long, clip, tmp_path, capsys):
@@ -245,8 +245,8 @@ def test_a_table_that_was_broken_off_goes_on(long, clip, tmp_path, capsys):
     stretches.write_text("".join(whole.splitlines(keepends=True)[:-1]))  # a row of the last file's is missing
     assert cli.main(["predict", "--csv", "--timeline", "-o", str(stretches), "--resume", clip, long]) == 0
     assert stretches.read_text() == whole
-    assert cli.main(["predict", "-o", str(stretches), clip]) == 1
-    assert cli.main(["predict", "--csv", "--resume", clip]) == 1
+    assert cli.main(["predict", "-o", str(stretches), clip]) == 2
+    assert cli.main(["predict", "--csv", "--resume", clip]) == 2
 
 
 def test_labels_are_written_for_audacity_and_praat(long, tmp_path, monkeypatch, capsys):
