@@ -54,10 +54,11 @@ def headline_table(folds: dict, elsewhere: dict, yardsticks: dict | None) -> str
         other = elsewhere["profiles"].get(there.get(profile, profile))
         alone = (number((of_folds(profile, name) or {}).get("uar")) for name in NETWORKS)
         rows.append([title, shown(of_folds(profile, FUSION)), shown(other), *alone])
-    for name, title in (YARDSTICKS if yardsticks else {}).items():
+    for name, title in YARDSTICKS.items():
         for way, added in WAYS.items():
-            own = yardsticks[name][way]
-            rows.append([title + added, number(own["uar"]), number(own.get("other_corpus")), *[""] * len(NETWORKS)])
+            if yardsticks:
+                own = yardsticks[name][way]
+                rows.append([title + added, number(own["uar"]), number(own.get("other_corpus")), *[""] * len(NETWORKS)])
     if heard := folds["pooled"]["listeners"]:
         rows.append(["listeners, voice only", number(heard["uar"]), "", *[""] * len(NETWORKS)])
     header = ["UAR, by what is known of the speaker", "five folds", "RAVDESS"]
