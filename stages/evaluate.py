@@ -1,4 +1,4 @@
-"""Score the networks, their fusion and the baseline on train, validation and test, and under other conditions."""
+"""Score the networks, their fusion and the baseline on train, validation and test."""
 
 import time
 
@@ -6,12 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ser import artifacts
-from ser.audio.conditions import Condition
 from ser.params import Params, load
 from ser.scoring.calibration import answered, coverage_curve, fit_temperature, temper
-from ser.scoring.conditions import ABOUT, AS_RECORDED, COLUMNS, condition_rows, mean_change
 from ser.scoring.fusion import fuse
-from ser.scoring.metrics import Scored, classifier_metrics, group_rows, groups_of, summary
+from ser.scoring.metrics import Scored, classifier_metrics, group_rows, groups_of
 from ser.scoring.scores import BASELINE, FUSION, calibration_error, rounded
 from ser.scoring.tables import scores_page
 from ser.training.data import Clips
@@ -34,10 +32,7 @@ def evaluate() -> str:
     fusion = fuse({name: said[name] for name in params.networks})
     probabilities = {name: said[name] for name in params.networks} | {FUSION: fusion, BASELINE: said[BASELINE]}
     index = artifacts.read_parquet("data/clips.parquet")
-    found = write_scores(probabilities, clips, index, params)
-    tried = write_conditions(clips, params, found[FUSION]["calibration"]["temperature"])
-    artifacts.write_json("metrics/summary.json", summary(found) | {"conditions": {"uar_change": mean_change(tried)}})
-    page = scores_page(found)
+    page = scores_page(write_scores(probabilities, clips, index, params))
     artifacts.write_bytes("metrics/scores.md", page.encode())
     print(page)
     return f"{len(index)} clips in, {len(probabilities)} classifiers scored, {rate(len(index), start)}"
@@ -86,29 +81,6 @@ def write_predictions(probabilities: dict[str, np.ndarray], clips: Clips, index:
     for name, given in probabilities.items():
         predictions[[f"{name}_{emotion}" for emotion in clips.emotions]] = given
     artifacts.write_parquet("data/predictions.parquet", predictions)
-
-
-def write_conditions(clips: Clips, params: Params, temperature: float) -> list[dict]:
-    """A row for each condition that the stage conditions tried."""
-    table = artifacts.read_parquet("data/conditions.parquet")
-    tested = table["row"].drop_duplicates().to_numpy()
-    about = table[ABOUT].drop_duplicates()
-    limits = about[ABOUT[2:]].astype(object).where(about[ABOUT[2:]].notna(), None)
-    listed = [
-        Condition(name, family, AS_RECORDED.apply, *limit)
-        for name, family, limit in zip(about["condition"], about["family"], limits.to_numpy(), strict=True)
-    ]
-    given = table[list(clips.emotions)].to_numpy(np.float32).reshape(len(listed), len(tested), -1)
-    rows = condition_rows(
-        listed,
-        temper(given, temperature),
-        clips.labels[tested],
-        clips.actors[tested],
-        bootstrap_samples=params.evaluate.bootstrap_samples,
-        seed=params.evaluate.seed,
-    )
-    artifacts.write_csv("metrics/conditions.csv", rows, columns=COLUMNS)
-    return rows
 
 
 def calibrate(given: np.ndarray, actual: np.ndarray, subsets: np.ndarray, *, threshold: float) -> dict:

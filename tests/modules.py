@@ -1,7 +1,7 @@
 """The project's modules that a module imports, followed through by ``ast``."""
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -39,9 +39,17 @@ def imported_files(path: Path, *, not_through: Collection[str] = ()) -> set[Path
 def imported_modules(path: Path) -> set[str]:
     """Names of the project's modules that a file imports, at its top or inside a function."""
     modules = {".".join(path.parts[:-1])}
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return {module for module in modules if module.split(".")[0] in PACKAGES}
+
+
+def walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """All that runs: what stands below ``if TYPE_CHECKING`` is for a type checker only."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
+            yield from walk(child)

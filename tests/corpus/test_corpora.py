@@ -218,7 +218,7 @@ def test_an_audiofolder_is_read_with_all_its_parts(tmp_path):
 
 
 def test_a_database_of_audformat_is_put_together_by_file(tmp_path):
-    with pytest.raises(InputError, match="no database of audformat"):
+    with pytest.raises(InputError, match="not an audformat database"):
         listed(tmp_path, "audformat")
     (tmp_path / "db.yaml").write_text("name: toy\n")
     (tmp_path / "db.emotion.csv").write_text("file,emotion\naudio/a.wav,anger\naudio/b.wav,boredom\n")

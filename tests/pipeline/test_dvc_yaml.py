@@ -14,7 +14,7 @@ from modules import imported_files
 PLOTS = yaml.safe_load((ROOT / "plots" / "dvc.yaml").read_text())
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = GRAPH["stages"]
-SCORING = ["conditions", "evaluate", "export", "report"]
+SCORING = ["conditions", "evaluate", "export", "summary", "report"]
 TRAINING = ["train_cnn1d", "train_cnn2d", "predict", *SCORING]
 FROM_SIGNALS = ["augment", "features_1d", "spectrograms", *TRAINING]
 FROM_SPLIT = ["split", *TRAINING]  # another split recomputes no feature
@@ -83,10 +83,10 @@ EDITS = {
     "ser/features/pitch.py": ["features_1d", "spectrograms", "conditions", "report"],
     "ser/features/pictures.py": ["spectrograms", "conditions", "report"],
     "ser/features/relative.py": ["spectrograms", "train_cnn1d", "train_cnn2d", "predict", "conditions", "report"],
-    "ser/audio/augmentation.py": ["preprocess", "augment", "conditions", "evaluate", "report"],
-    "ser/audio/preprocessing.py": ["preprocess", "augment", "conditions", "evaluate", "report"],
+    "ser/audio/augmentation.py": ["preprocess", "augment", "conditions", "summary", "report"],
+    "ser/audio/preprocessing.py": ["preprocess", "augment", "conditions", "summary", "report"],
     "ser/corpus/ravdess.py": ["demo_corpus", "split", "preprocess", "augment", "conditions", "export", "report"],
-    "ser/scoring/metrics.py": ["evaluate", "report"],
+    "ser/scoring/metrics.py": ["evaluate", "summary", "report"],
     "ser/report/page.py": ["report"],
     "ser/report/page.html": ["report"],
     "ser/answers/recognizer.py": ["conditions", "report"],
@@ -269,9 +269,9 @@ RERUNS = {
     "evaluate.bootstrap_samples": (500, SCORING[1:]),
     "evaluate.not_sure_below": (0.5, SCORING[1:]),
     "evaluate.seed": (1, SCORING[1:]),
-    "conditions.clips": (10, ["conditions", "evaluate", "report"]),
-    "conditions.microphones": ("elsewhere", ["conditions", "evaluate", "report"]),
-    "conditions.seed": (1, ["conditions", "evaluate", "report"]),
+    "conditions.clips": (10, ["conditions", "summary", "report"]),
+    "conditions.microphones": ("elsewhere", ["conditions", "summary", "report"]),
+    "conditions.seed": (1, ["conditions", "summary", "report"]),
 }
 
 

@@ -86,6 +86,7 @@ def add_network(project: Project) -> None:
     stages["evaluate"]["outs"].append({"metrics/tiny.json": {"cache": False}})
     stages["export"]["deps"].append("metrics/tiny.json")
     stages["export"]["params"].append("train_tiny")
+    stages["summary"]["deps"].append("metrics/tiny.json")
     stages["report"]["deps"] += ["metrics/tiny.json", "metrics/tiny_history.csv"]
     (project.folder / "dvc.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
 

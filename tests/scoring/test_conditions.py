@@ -170,7 +170,7 @@ def test_real_microphones_are_tried_where_there_are_some(copied):
 
     set_params(copied.folder, {"conditions.microphones": str(folder)})
     assert copied.stage("conditions").returncode == 0
-    assert copied.stage("evaluate").returncode == 0
+    assert copied.stage("summary").returncode == 0
     text = (copied.folder / "metrics" / "conditions.csv").read_text()
     assert "mean of 30 microphones" in text
     set_params(copied.folder, {"conditions.microphones": "ser"})

@@ -18,7 +18,7 @@ from ser.params import load
 from ser.scoring.metrics import Scored
 from ser.scoring.tables import scores_page
 from ser.training.devices import gpus
-from studies import cross_validate, tables
+from studies import cross_validate, processes, tables
 from studies.pages import ELSEWHERE, PAGES, elsewhere, fill
 from studies.plan import STUDIES, runs_of
 from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
@@ -61,7 +61,7 @@ def test_trainings_run_side_by_side_with_a_thread_each(monkeypatch):
         cross_validate.train_missing(runs_of("emo-superb"), load(ROOT / "params.yaml"), jobs)
     assert len(commands) == 10
     for environment in commands.values():
-        assert cross_validate.ENVIRONMENT.items() <= environment.items()
+        assert processes.ENVIRONMENT.items() <= environment.items()
 
 
 def test_one_training_has_no_spread():
