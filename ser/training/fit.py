@@ -197,8 +197,8 @@ def _train_epoch(model: keras.Model, batches: Batches, *, epoch: int) -> tuple[d
 def _prepared(batches: Batches, epoch: int) -> Iterator[tuple[tuple, float]]:
     """Batches, each prepared by a thread while the one before is trained on, and the wait for each.
 
-    NumPy's matrix products keep to that one thread: theirs would spin on the processors that train, which then takes
-    more than twice as long. TensorFlow has threads of its own.
+    NumPy's matrix products keep to that one thread: theirs would spin on the processors that train. TensorFlow has
+    threads of its own.
     """
     with ThreadPoolExecutor(1) as thread, threadpool_limits(1, user_api="blas"):
         ahead = thread.submit(batches.batch, epoch, 0)
