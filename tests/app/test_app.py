@@ -717,7 +717,7 @@ def test_a_browser_answers_while_somebody_speaks(address, voice, tmp_path):
     with browsing(address, *microphone(voice, tmp_path), permissions=["microphone"]) as page:
         page.click("#live")
         page.locator("#timeline button").nth(5).wait_for(timeout=20000)
-        behind = float(re.search(r"([\d.]+) s behind", page.inner_text("#course-help"))[1])
+        behind = float(re.search(r"([\d.]+) s of delay", page.inner_text("#course-help"))[1])
         seconds = page.inner_text("#clock")
         assert accessible(page)
         page.click("#live")
