@@ -33,7 +33,17 @@ LONGEST_SECONDS = 600  # of a recording whose features are held in memory
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a recording over six seconds; without speech its ``emotion`` is ``None``, and ``reason`` says why."""
+    """A part of a recording over six seconds; without speech its ``emotion`` is ``None``, and ``reason`` says why.
+
+    Examples
+    --------
+    >>> import numpy as np, ser
+    >>> time = np.arange(64000) / 16000
+    >>> voiced = sum(np.sin(2 * np.pi * 200 * k * time) / k for k in range(1, 6)) / 5
+    >>> timeline = ser.load().predict(np.concatenate([voiced, np.zeros(64000)]), 16000).timeline
+    >>> timeline[-1].emotion, timeline[-1].reason, timeline[-1].end_seconds
+    (None, 'silent', 8.0)
+    """
 
     start_seconds: float
     end_seconds: float
@@ -58,6 +68,17 @@ class Answer:
     duration_seconds : length of the recording
     timeline : of a recording over six seconds; empty for a shorter one
     caution : why no answer of this bundle means anything, or ``None``
+
+    Examples
+    --------
+    >>> import numpy as np, ser
+    >>> time = np.arange(32000) / 16000
+    >>> voiced = sum(np.sin(2 * np.pi * 200 * k * time) / k for k in range(1, 6)) / 5
+    >>> answer = ser.load().predict(voiced, 16000)
+    >>> answer.probability == answer.probabilities[answer.emotion] == max(answer.probabilities.values())
+    True
+    >>> sorted(answer.networks)
+    ['cnn1d', 'cnn2d']
     """
 
     emotion: str
@@ -112,12 +133,27 @@ class Model:
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """The emotions that it tells apart."""
+        """The emotions that it tells apart.
+
+        Examples
+        --------
+        >>> import ser
+        >>> len(ser.load().emotions)
+        6
+        """
         return self._recognizer.emotions
 
     @property
     def card(self) -> str:
-        """What networks these are, how well they do, on whom, and what they must not be used for."""
+        """What networks these are, how well they do, on whom, and what they must not be used for.
+
+        Examples
+        --------
+        >>> import ser
+        >>> print(ser.load().card)  # doctest: +ELLIPSIS
+        Bundle ...
+        ...
+        """
         return card(self._bundle.about)
 
     def predict(

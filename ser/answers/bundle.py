@@ -139,7 +139,7 @@ def _unzipped(packed: bytes, name: str) -> dict[str, bytes]:
             )
             if not large and not foreign and len(set(names)) == len(names) <= MOST_NETWORKS + 1:
                 return {"bundle.json": b"{}"} | {file: archive.read(file) for file in names}
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as error:
         raise InputError(f"{name}: no bundle, or a damaged one ({error}).") from error
     if large:
         raise InputError(f"{name}: too large for a bundle when unpacked; not opened.")

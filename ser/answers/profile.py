@@ -45,6 +45,14 @@ class Profile:
     bundle : hash of the bundle whose networks they are of
     clips : number of clips, which are windows of three seconds or shorter recordings
     sums : shape ``(sums,)``, of each network
+
+    Examples
+    --------
+    >>> import numpy as np, ser
+    >>> time = np.arange(32000) / 16000
+    >>> voiced = sum(np.sin(2 * np.pi * 200 * k * time) / k for k in range(1, 6)) / 5
+    >>> ser.load().calibrate([voiced, voiced[:24000]], 16000)  # doctest: +ELLIPSIS
+    <ser.Profile of 2 clips, for the bundle ...>
     """
 
     bundle: str

@@ -59,17 +59,14 @@ def highpass(signal: NDArray[np.float32], *, sample_rate: int, cutoff_hz: float)
         return signal
     sections, settled = _highpass_sections(sample_rate, cutoff_hz)
     state = settled * float(signal.mean(dtype=np.float64))
-    return scipy.signal.sosfilt(sections.copy(), signal, zi=state)[0].astype(np.float32)
+    return scipy.signal.sosfilt(sections, signal, zi=state)[0].astype(np.float32)
 
 
 @lru_cache(maxsize=8)
 def _highpass_sections(sample_rate: int, cutoff_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The filter's sections, and their state after a long constant of 1; designing them takes as long as filtering."""
     sections = scipy.signal.butter(2, cutoff_hz, "high", fs=sample_rate, output="sos")
-    settled = scipy.signal.sosfilt_zi(sections)
-    for array in (sections, settled):
-        array.flags.writeable = False
-    return sections, settled
+    return sections, scipy.signal.sosfilt_zi(sections)
 
 
 def spectral_subtraction(

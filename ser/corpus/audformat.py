@@ -3,6 +3,7 @@
 https://audeering.github.io/audformat/data-format.html
 """
 
+import io
 from pathlib import Path
 
 from ser import artifacts
@@ -23,6 +24,7 @@ def audformat_rows(folder: Path) -> list[dict]:
     if not (folder / "db.yaml").is_file():
         raise InputError(f"{folder}: not an audformat database: db.yaml is missing.")
     tables = [artifacts.read_csv(path) for path in sorted(folder.glob("db.*.csv"))]
+    tables += [_parquet_rows(path) for path in sorted(folder.glob("db.*.parquet"))]
     whole = [rows for rows in tables if rows and "file" in rows[0] and "start" not in rows[0]]
     if any(rows and "emotion" in rows[0] and "start" in rows[0] for rows in tables):
         raise InputError(f"{folder}: its emotions are of segments. Cut them into files first, such as by audb.")
@@ -37,7 +39,7 @@ def audformat_rows(folder: Path) -> list[dict]:
                 )
     silent = [file for file, row in said.items() if "emotion" in row and "speaker" not in row]
     if not any("emotion" in row for row in said.values()):
-        raise InputError(f"{folder}: none of {len(tables)} tables as CSV has the columns file and emotion.")
+        raise InputError(f"{folder}: none of {len(tables)} tables, as CSV or Parquet, has the columns file and emotion.")
     if silent:
         raise InputError(f"{folder}: no table says the speaker of {silent[0]} and {len(silent) - 1} others.")
     return [
@@ -46,6 +48,19 @@ def audformat_rows(folder: Path) -> list[dict]:
         for file, row in said.items()
         if "emotion" in row
     ]
+
+
+def _parquet_rows(path: Path) -> list[dict]:
+    """The rows of a table; what is missing is empty, as in CSV."""
+    try:
+        import pandas
+
+        table = pandas.read_parquet(io.BytesIO(path.read_bytes()))
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path}: tables as Parquet need {error.name}: pip install pandas pyarrow.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no Parquet table, or a damaged one ({error}).") from error
+    return table.astype(object).where(table.notna(), "").astype(str).to_dict("records")
 
 
 FORMAT = Format("", "a corpus of your own", "the terms of the recordings that it was trained on", rows=audformat_rows)

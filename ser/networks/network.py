@@ -63,7 +63,7 @@ class Network:
         """From one frame of its array to the next."""
         return getattr(params, self.features).hop_length / params.preprocess.sample_rate
 
-    def settings_of(self, params: "Params") -> Any:
+    def settings_of(self, params: "Params") -> NetworkSettings:
         """The network's own block of the parameters, checked: of the type ``settings``.
 
         Raises

@@ -3,7 +3,7 @@
 import csv
 import io as streams
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Point = tuple[float, float, float]  # a value, and its interval
 INK = "#010203"  # stands for the page's text colour
 COLOURS = ("#3b82c4", "#e07b39", "#4c9f70", "#9467bd")
+MAP_CELLS = (24, 16)  # stretches of time and of bands that the values of a map are means over
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,16 @@ class Chart:
     Attributes
     ----------
     svg : markup
-    header, rows : the values, for those who want to draw them themselves; none of a picture of many pixels
+    header, rows : the values, for those who want to draw them themselves
     """
 
     svg: str
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence] = ()
+    header: Sequence[str]
+    rows: Sequence[Sequence]
 
     @property
     def data(self) -> str:
-        """The values as CSV, in an address that needs no network; empty where there are none."""
-        if not self.rows:
-            return ""
+        """The values as CSV, in an address that needs no network."""
         text = streams.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
         return f"data:text/csv;charset=utf-8,{quote(text.getvalue())}"
@@ -56,13 +55,16 @@ def _figure(width: float = 6.4, height: float = 3.4) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _svg(figure: Figure, said: str, points: dict[str, list[str]] | None = None) -> str:
+def _svg(
+    figure: Figure, said: str, points: dict[str, list[str]] | None = None, groups: dict[str, str] | None = None
+) -> str:
     """The figure without a background, its ink in the page's colour; equal figures give equal text.
 
     Parameters
     ----------
     said : what the chart is called by those who hear the page
     points : what each marker of a line says under the pointer, by the line's identifier
+    groups : what a bar or a map says under the pointer, by its identifier
     """
     target = streams.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ser"}):
@@ -80,6 +82,8 @@ def _svg(figure: Figure, said: str, points: dict[str, list[str]] | None = None) 
         for place, title in enumerate(titles):
             parts[2 * place + 1] += f"><title>{escape(title)}</title></use>"
         text = before + group + "".join(parts)
+    for name, title in (groups or {}).items():
+        text = text.replace(f'<g id="{name}">', f'<g id="{name}"><title>{escape(title)}</title>', 1)
     return text.replace(INK, "currentColor")
 
 
@@ -116,12 +120,15 @@ def bars(values: dict[str, float], *, x: str) -> Chart:
     figure, axes = _figure(height=0.6 + 0.42 * len(values))
     drawn = axes.barh(list(values), list(values.values()), color=COLOURS[0])
     axes.bar_label(drawn, fmt="{:+.3f}", color=INK, padding=3)
+    for number, bar in enumerate(drawn):
+        bar.set_gid(f"bar{number}")
     axes.margins(x=0.15)
     axes.invert_yaxis()
     axes.axvline(0, color=INK, linewidth=0.8)
     _label(axes, x=x, y="")
-    said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-    return Chart(_svg(figure, f"{x}: {said}"), ("", x), list(values.items()))
+    said = [f"{name} {value:+.3f}" for name, value in values.items()]
+    groups = {f"bar{number}": f"{x}, {one}" for number, one in enumerate(said)}
+    return Chart(_svg(figure, f"{x}: {', '.join(said)}", groups=groups), ("", x), list(values.items()))
 
 
 def points_with_intervals(
@@ -166,21 +173,38 @@ def points_with_intervals(
 
 
 def maps(pictures: dict[str, NDArray[np.float32]], *, seconds: float) -> Chart:
-    """Maps ``(frames, mels)`` side by side on one scale, red where a value is above 0."""
+    """Maps ``(frames, mels)`` side by side on one scale, red where a value is above 0; their values in coarse cells."""
     columns = 3
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(8, 2.1 * rows), layout="constrained")
     FigureCanvasSVG(figure)
     limit = max(float(np.abs(picture).max()) for picture in pictures.values()) or 1.0
+    values, groups = [], {}
     for number, (name, picture) in enumerate(pictures.items()):
         axes = figure.add_subplot(rows, columns, number + 1)
+        axes.set_gid(f"map{number}")
+        cells = [[name, *cell] for cell in _cells(picture, seconds)]
+        _, start, end, low, high, most = max(cells, key=lambda cell: cell[-1])
+        groups[f"map{number}"] = f"{name}: most at {start} to {end} s, mel bands {low} to {high}, {most:+.3f}"
+        values += cells
         extent = (0, seconds, 0, picture.shape[1])
         axes.imshow(picture.T, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, extent=extent)
         axes.set_title(name, color=INK, fontsize=10)
         axes.tick_params(colors=INK, labelsize=7)
     figure.supxlabel("seconds", color=INK, fontsize=9)
     figure.supylabel("mel band", color=INK, fontsize=9)
-    return Chart(_svg(figure, f"maps over seconds and mel bands: {', '.join(pictures)}"))
+    svg = _svg(figure, f"maps over seconds and mel bands: {', '.join(pictures)}", groups=groups)
+    return Chart(svg, ("", "start_seconds", "end_seconds", "first_band", "last_band", "value"), values)
+
+
+def _cells(picture: NDArray[np.float32], seconds: float) -> Iterator[tuple[float, float, int, int, float]]:
+    """Means of a map over ``MAP_CELLS``: start and end in seconds, first and last band, value."""
+    frames, bands = picture.shape
+    for time in np.array_split(np.arange(frames), min(frames, MAP_CELLS[0])):
+        for band in np.array_split(np.arange(bands), min(bands, MAP_CELLS[1])):
+            mean = picture[time[0] : time[-1] + 1, band[0] : band[-1] + 1].mean()
+            start, end = (round(seconds * float(edge) / frames, 3) for edge in (time[0], time[-1] + 1))
+            yield start, end, int(band[0]), int(band[-1]), round(float(mean), 5)
 
 
 def _label(axes, *, x: str, y: str) -> None:

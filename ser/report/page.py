@@ -173,7 +173,7 @@ def scores_section(metrics: dict[str, dict], *, corpus: str) -> list[Block]:
 
 
 def curves_section(histories: dict[str, list[dict]]) -> list[Block]:
-    """Accuracy and loss by epoch on training clips, altered and mixed as they are, and on validation as recorded."""
+    """UAR and loss by epoch on training clips, altered and mixed as they are, and on validation as recorded."""
     parts: dict[str, list[Block]] = {}
     for name, rows in histories.items():
         epochs = [float(row["epoch"]) for row in rows]
@@ -183,10 +183,10 @@ def curves_section(histories: dict[str, list[dict]]) -> list[Block]:
         def curve(column: str, epochs=epochs, rows=rows) -> tuple[list[float], list[float]]:
             return epochs, [float(row[column]) for row in rows]
 
-        accuracy = {"training, augmented": curve("accuracy"), "validation": curve("validation_accuracy")}
+        uar = {"training, augmented": curve("uar"), "validation": curve("validation_uar")}
         loss = {"training, augmented": curve("loss"), "validation": curve("validation_loss")}
         parts[title_of(name)] = [
-            Figure(f"accuracy-{name}", charts.lines(accuracy, x="epoch", y="accuracy", limits=(0, 1), mark=kept)),
+            Figure(f"uar-{name}", charts.lines(uar, x="epoch", y="UAR", limits=(0, 1), mark=kept)),
             Figure(f"loss-{name}", charts.lines(loss, x="epoch", y="loss", mark=kept)),
             Text(
                 f"Kept: epoch {best['epoch']} (dotted), UAR on validation {float(best['validation_uar']):.3f}.", "note"

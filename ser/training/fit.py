@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import keras
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -52,6 +53,24 @@ class Session:
     callbacks: Sequence[keras.callbacks.Callback] = ()
 
 
+class Confusion(keras.metrics.Metric):
+    """Counts of a batch ``(emotions, emotions)``: a row an emotion that was meant, of a mixed clip the larger share."""
+
+    def __init__(self, emotions: int):
+        super().__init__(name="confusion")
+        self.counts = self.add_variable((emotions, emotions), initializer="zeros", name="counts")
+
+    def update_state(self, targets, logits, sample_weight=None) -> None:
+        """Count the clips of a batch; weights of classes count for nothing."""
+        emotions = self.counts.shape[0]
+        actual, predicted = (ops.one_hot(ops.argmax(values, axis=-1), emotions) for values in (targets, logits))
+        self.counts.assign_add(ops.cast(ops.transpose(actual) @ predicted, self.counts.dtype))
+
+    def result(self):
+        """The counts."""
+        return ops.convert_to_tensor(self.counts)
+
+
 def compile_network(
     model: keras.Model,
     *,
@@ -82,7 +101,7 @@ def compile_network(
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=weight_decay),
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
-        metrics=["accuracy"],
+        metrics=[Confusion(model.output.shape[-1])],
     )
     model.optimizer.build(model.trainable_variables)
 
@@ -111,7 +130,8 @@ def fit(
 
     Returns
     -------
-    one dict an epoch: ``epoch, loss, accuracy, validation_loss, validation_accuracy, validation_uar``
+    one dict an epoch: ``epoch, loss, accuracy, uar`` of the training clips, altered and mixed as they are, and
+    ``validation_loss, validation_accuracy, validation_uar``
     """
     _restore(model.training, session.progress.variables)
     history, best = session.progress.history, session.progress.best
@@ -129,9 +149,9 @@ def fit(
         history.append(row)
         session.save(Progress(history, [np.asarray(v) for v in _variables(model.training)], best))
         session.report(
-            f"epoch {row['epoch']}/{settings.epochs}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}; "
-            f"validation loss {row['validation_loss']:.3f}, accuracy {row['validation_accuracy']:.3f}, "
-            f"UAR {row['validation_uar']:.3f}; {time.perf_counter() - start:.1f} s, {waiting:.0%} waiting for input"
+            f"epoch {row['epoch']}/{settings.epochs}: loss {row['loss']:.3f}, UAR {row['uar']:.3f}; "
+            f"validation loss {row['validation_loss']:.3f}, UAR {row['validation_uar']:.3f}; "
+            f"{time.perf_counter() - start:.1f} s, {waiting:.0%} waiting for input"
         )
         callbacks.on_epoch_end(len(history) - 1, row)
         if model.training.stop_training:
@@ -185,12 +205,18 @@ def count_multiplications(model: keras.Model) -> int:
 
 
 def _train_epoch(model: keras.Model, batches: Batches, *, epoch: int) -> tuple[dict, float]:
-    """One pass over the batches: its mean loss and accuracy, and the share of time spent waiting for input."""
+    """One pass over the batches: its mean loss and its scores, and the share of time spent waiting for input."""
     start, waited, logs = time.perf_counter(), 0.0, []
     for batch, seconds in _prepared(batches, epoch):
         waited += seconds
         logs.append(model.train_on_batch(*batch, return_dict=True))
-    row = {"epoch": epoch + 1} | {key: np.mean([log[key] for log in logs]) for key in ("loss", "accuracy")}
+    counts = np.sum([log["confusion"] for log in logs], axis=0)
+    row = {
+        "epoch": epoch + 1,
+        "loss": np.mean([log["loss"] for log in logs]),
+        "accuracy": np.trace(counts) / counts.sum(),
+        "uar": unweighted_average_recall(counts),
+    }
     return row, waited / (time.perf_counter() - start)
 
 

@@ -128,6 +128,7 @@ def leaves(content, path=()) -> list[tuple]:
 STRANGE = (None, True, [], {}, "", "x" * 5000, -1, 0, 10**30, 1e308, -1e-308, 5, [[]], {"a": {}}, float("nan"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_mutated_descriptions_with_a_right_hash_are_refused_or_answer_as_before(seed, monkeypatch):
     """Fifty mutations each: a value replaced anywhere in the description. The networks are opened once."""
@@ -168,6 +169,7 @@ def mutated(network: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.slow
 def test_mutated_networks_with_a_right_hash_never_end_the_process():
     """In a process of its own, since a crash would end the tests: each is refused in a line or gives probabilities."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}

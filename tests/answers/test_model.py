@@ -32,9 +32,16 @@ def voice() -> np.ndarray:
 
 
 def test_the_examples_of_the_documentation_hold():
-    for module in (ser, ser.model, ser.features, ser.answers.profile):
+    for module in (ser, ser.model, ser.features, ser.answers.profile, ser.errors):
         failed, tried = doctest.testmod(module, globs={"ser": ser})
         assert (failed, tried > 0) == (0, True)
+
+
+def test_every_public_name_has_an_example():
+    names = [getattr(ser, name) for name in ser.__all__ if name != "features"]
+    methods = [getattr(ser.Model, name) for name in vars(ser.Model) if not name.startswith("_")]
+    for public in (*names, *methods, type(ser.features).__call__):
+        assert ">>> " in (public.__doc__ or ""), public
 
 
 def test_features_are_those_of_the_pipeline_by_name(model, voice, tmp_path):

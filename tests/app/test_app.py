@@ -702,6 +702,43 @@ def test_a_browser_uploads_and_sees_the_answer(address, voice, capsys, width_pix
         assert page.evaluate("document.documentElement.scrollWidth") <= width_pixels
 
 
+def tab_to(page, selector: str) -> None:
+    """Press Tab until what is chosen has the focus, and shows that it has."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("chosen => document.activeElement.matches(chosen)", selector):
+            break
+    else:
+        pytest.fail(f"Tab does not reach {selector}")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+
+
+@in_a_browser
+def test_a_browser_needs_no_mouse(address, voice, tmp_path):
+    samples, rate = soundfile.read(streams.BytesIO(voice))
+    soundfile.write(tmp_path / "long.wav", np.tile(samples, 5), rate)
+    with browsing(address) as page:
+        tab_to(page, "[data-example=anger]")
+        page.keyboard.press("Enter")
+        answered(page)
+        with page.expect_file_chooser() as chosen:
+            page.evaluate("document.activeElement.blur()")
+            tab_to(page, "#file")
+            page.keyboard.press("Enter")
+        chosen.value.set_files(tmp_path / "long.wav")
+        page.wait_for_selector("#course:not([hidden])", timeout=30000)
+        tab_to(page, "#networks summary")
+        page.keyboard.press("Enter")
+        assert page.is_visible("#each")
+        tab_to(page, "#timeline button:nth-child(3)")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(500)
+        assert page.evaluate("player.currentTime") > 3
+        tab_to(page, "#explain")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#picture:not([hidden])", timeout=60000)
+
+
 @in_a_browser
 def test_a_browser_records_and_answers(address, voice, tmp_path):
     with browsing(address, *microphone(voice, tmp_path), permissions=["microphone"]) as page:

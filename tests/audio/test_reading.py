@@ -200,6 +200,7 @@ def peak_megabytes_of(path) -> float:
     return float(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell the peak of a process's memory")
 def test_pictures_beside_the_sound_are_not_unpacked(tmp_path):
     """A cover of 12,000 x 12,000 pixels is small in a file and half a gigabyte in memory."""
@@ -217,6 +218,7 @@ def test_pictures_beside_the_sound_are_not_unpacked(tmp_path):
     assert peak_megabytes_of(tmp_path / "a.mov") < 250
 
 
+@pytest.mark.slow
 def test_a_compressed_index_is_not_unpacked(tmp_path):
     index = zlib.compress(bytes(300_000_000), 9)
     atom = lambda kind, content: (8 + len(content)).to_bytes(4, "big") + kind + content  # noqa: E731

@@ -4,6 +4,7 @@ import csv
 import json
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import soundfile
 from helpers import set_params
@@ -226,6 +227,15 @@ def test_a_database_of_audformat_is_put_together_by_file(tmp_path):
         listed(tmp_path, "audformat")
     (tmp_path / "db.files.csv").write_text("file,speaker,gender\naudio/a.wav,s1,male\naudio/b.wav,s2,female\n")
     assert listed(tmp_path, "audformat") == {"audio/a.wav": (1, "anger", "male")}
+    (tmp_path / "db.files.csv").unlink()
+    rows = {"speaker": ["s1", "s2"], "gender": pd.Categorical(["male", None])}
+    table = pd.DataFrame({"file": ["audio/a.wav", "audio/b.wav"]} | rows)
+    table.to_parquet(tmp_path / "db.files.parquet")
+    assert listed(tmp_path, "audformat") == {"audio/a.wav": (1, "anger", "male")}
+    (tmp_path / "db.broken.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"db.broken.parquet: no Parquet table"):
+        listed(tmp_path, "audformat")
+    (tmp_path / "db.broken.parquet").unlink()
     (tmp_path / "db.rater.csv").write_text("file,emotion\naudio/a.wav,sadness\n")
     with pytest.raises(InputError, match=r"two values of emotion, anger and sadness"):
         listed(tmp_path, "audformat")

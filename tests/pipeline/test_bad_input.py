@@ -13,6 +13,7 @@ from ser.corpus.listing import list_files
 from ser.errors import InputError
 
 RATE = 16000
+pytestmark = pytest.mark.slow
 
 
 def write(folder: Path, name: str, samples: np.ndarray, rate: int = RATE, **options) -> None:

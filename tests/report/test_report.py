@@ -85,6 +85,15 @@ def test_a_chart_says_its_values_under_the_pointer_and_gives_them_away():
     titles = re.findall("<use [^>]*><title>([^<]*)</title></use>", chart.svg)
     assert titles == ["x, a: 0.500 (0.400 to 0.600)", "x, b: 0.100 (0.000 to 0.200)", "y, b: 0.900 (0.800 to 1.000)"]
     assert len(chart.rows) == 3
+    chart = charts.bars({"<pitch>": 0.25, "energy": -0.125}, x="fall")
+    assert re.findall("<title>([^<]*)</title>", chart.svg) == ["fall, &lt;pitch&gt; +0.250", "fall, energy -0.125"]
+    picture = np.zeros((48, 32), np.float32)
+    picture[12:14, 4:6] = 0.5
+    chart = charts.maps({"anger": picture, "fear": -picture[:10, :3]}, seconds=2.4)
+    titles = re.findall("<title>([^<]*)</title>", chart.svg)
+    assert titles[0] == "anger: most at 0.6 to 0.7 s, mel bands 4 to 5, +0.500"
+    assert len(chart.rows) == 24 * 16 + 10 * 3
+    assert sum(row[-1] for row in chart.rows if row[0] == "anger") == 0.5
 
 
 def shown(*blocks: report.Block) -> str:
@@ -136,14 +145,14 @@ def test_every_table_and_chart_says_what_it_is():
     assert 'title="100% of the row">1</td>' in page
     assert ">answered</th>" in page
     rows = [
-        {"epoch": str(epoch), "loss": "1", "accuracy": ".5", "validation_loss": "1"}
+        {"epoch": str(epoch), "loss": "1", "uar": ".5", "validation_loss": "1"}
         | {"validation_accuracy": ".4", "validation_uar": str(0.1 * epoch % 0.3)}
         for epoch in range(1, 5)
     ]
     curves = shown(*report.curves_section({"cnn1d": rows}))
     assert "Kept: epoch 2 (dotted)" in curves
     assert re.findall('<svg role="img" aria-label="([^"]*)"', curves) == [
-        "accuracy by epoch: training, augmented, validation",
+        "UAR by epoch: training, augmented, validation",
         "loss by epoch: training, augmented, validation",
     ]
 

@@ -25,4 +25,5 @@ def test_learning_curves_have_a_row_an_epoch(finished):
     with open(finished.folder / "metrics" / "cnn2d_history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
-    assert all(0 <= float(row["validation_uar"]) <= 1 for row in rows)
+    scores = [float(row[column]) for row in rows for column in ("uar", "accuracy", "validation_uar")]
+    assert all(0 <= score <= 1 for score in scores)
