@@ -39,7 +39,9 @@ def audformat_rows(folder: Path) -> list[dict]:
                 )
     silent = [file for file, row in said.items() if "emotion" in row and "speaker" not in row]
     if not any("emotion" in row for row in said.values()):
-        raise InputError(f"{folder}: none of {len(tables)} tables, as CSV or Parquet, has the columns file and emotion.")
+        raise InputError(
+            f"{folder}: none of its {len(tables)} tables (CSV or Parquet) has the columns file and emotion."
+        )
     if silent:
         raise InputError(f"{folder}: no table says the speaker of {silent[0]} and {len(silent) - 1} others.")
     return [

@@ -179,14 +179,15 @@ def maps(pictures: dict[str, NDArray[np.float32]], *, seconds: float) -> Chart:
     figure = Figure(figsize=(8, 2.1 * rows), layout="constrained")
     FigureCanvasSVG(figure)
     limit = max(float(np.abs(picture).max()) for picture in pictures.values()) or 1.0
-    values, groups = [], {}
+    values: list[list] = []
+    groups = {}
     for number, (name, picture) in enumerate(pictures.items()):
         axes = figure.add_subplot(rows, columns, number + 1)
         axes.set_gid(f"map{number}")
-        cells = [[name, *cell] for cell in _cells(picture, seconds)]
-        _, start, end, low, high, most = max(cells, key=lambda cell: cell[-1])
+        cells = list(_cells(picture, seconds))
+        start, end, low, high, most = max(cells, key=lambda cell: cell[4])
         groups[f"map{number}"] = f"{name}: most at {start} to {end} s, mel bands {low} to {high}, {most:+.3f}"
-        values += cells
+        values += [[name, *cell] for cell in cells]
         extent = (0, seconds, 0, picture.shape[1])
         axes.imshow(picture.T, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, extent=extent)
         axes.set_title(name, color=INK, fontsize=10)
