@@ -1,18 +1,17 @@
 """Fixtures of tests in several rooms."""
 
-import atexit
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import SMALL, Project
 
-# Compiled functions of librosa, the reference: two processes that write Numba's cache at once damage it.
-os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="ser-tests-numba-")
-atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
+# What Numba compiles for librosa, the reference, takes half a minute: kept from run to run, for each worker by itself,
+# since two processes that write one cache at once damage it.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / f"numba-{WORKER}")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

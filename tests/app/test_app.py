@@ -25,6 +25,7 @@ import pytest
 import soundfile
 from helpers import CHROMIUM, free_port
 
+import ser
 from ser import cli
 from ser.answers.bundle import pack, unpack
 
@@ -107,12 +108,19 @@ def encoded(samples: np.ndarray, sample_rate: int, **how: str) -> bytes:
 # Answers
 
 
-def test_the_interface_answers_as_the_command_does(address, voice, capsys, tmp_path):
+def test_the_interface_answers_as_the_command_and_the_library_do(address, voice, capsys, tmp_path):
     (tmp_path / "voice.wav").write_bytes(voice)
     status, answer = post(address, voice)
     assert cli.main(["predict", "--json", str(tmp_path / "voice.wav")]) == 0
     assert status == 200
     assert answer | {"file": ""} == json.loads(capsys.readouterr().out) | {"file": ""}
+    library = ser.load().predict(tmp_path / "voice.wav")
+    assert (library.emotion, library.certainty, list(library.doubts)) == tuple(
+        answer[key] for key in ("emotion", "certainty", "doubts")
+    )
+    assert library.probabilities == pytest.approx(answer["probabilities"], abs=1e-6)
+    for network, own in library.networks.items():
+        assert own == pytest.approx(answer["networks"][network], abs=1e-6)
 
 
 @pytest.mark.parametrize("field", ["file", "audio"])
