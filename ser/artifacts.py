@@ -161,11 +161,25 @@ def write_parquet(path: str | Path, table) -> None:
 
 
 def read_parquet(path: str | Path, columns: list[str] | None = None):
-    """Read a Parquet file as a pandas ``DataFrame``; of a long one, only the columns that are needed."""
-    import pandas
+    """Read a Parquet file as a pandas ``DataFrame``; of a long one, only the columns that are needed.
 
-    _require(path)
-    return pandas.read_parquet(path, columns=columns)
+    Raises
+    ------
+    InputError : no such file, no Parquet, or pandas or pyarrow is missing
+    """
+    if isinstance(path, str | Path):
+        _require(path)
+        source = path
+    else:  # what lies in a bucket has a path of another kind
+        source = io.BytesIO(path.read_bytes())
+    try:
+        import pandas
+
+        return pandas.read_parquet(source, columns=columns)
+    except ImportError as error:
+        raise InputError(f"{path}: tables as Parquet need pandas and pyarrow: pip install pandas pyarrow.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no Parquet table, or a damaged one ({error}).") from error
 
 
 def location(address: str):

@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
-import scipy.signal
+import scipy.fft
 import soxr
 from numpy.typing import NDArray
 from pydantic import Field
@@ -15,6 +15,9 @@ from ser.settings import Block, Fraction, NonNegative, Positive
 
 FRAME_LENGTH = 512  # samples; 32 ms at 16 kHz
 HOP_LENGTH = 128  # samples; 8 ms, a quarter of a frame, as overlap-add of a Hann window wants
+LOWEST_CUTOFF_HZ = 1.0
+INAUDIBLE = 1e-8  # of an impulse, below float32's own rounding
+LENGTH_STEP = 4096  # of spectra: few lengths, whose filters are kept
 
 
 class SpectralSubtraction(Block):
@@ -48,25 +51,39 @@ class Preprocess(Block):
 def highpass(signal: NDArray[np.float32], *, sample_rate: int, cutoff_hz: float) -> NDArray[np.float32]:
     """Take out a constant offset and rumble: a Butterworth filter of second order, which starts settled.
 
+    Equal to ``scipy.signal.sosfilt`` whose state is that after a long constant of the signal's mean. It is applied to
+    the spectrum, since the import of ``scipy.signal`` takes longer than a command's first answer.
+
     Parameters
     ----------
     signal : shape ``(samples,)``
     cutoff_hz : where it takes 3 dB; 0 leaves the signal as it is
     """
-    if not 0 <= cutoff_hz < sample_rate / 2:
-        raise InputError(f"highpass_hz is {cutoff_hz}: expected 0 to below {sample_rate / 2} Hz, half the sample rate.")
+    if cutoff_hz and not LOWEST_CUTOFF_HZ <= cutoff_hz < sample_rate / 2:
+        raise InputError(
+            f"highpass_hz is {cutoff_hz}: expected 0, or {LOWEST_CUTOFF_HZ:g} to below {sample_rate / 2} Hz, half the "
+            f"sample rate."
+        )
     if not cutoff_hz or len(signal) == 0:
         return signal
-    sections, settled = _highpass_sections(sample_rate, cutoff_hz)
-    state = settled * float(signal.mean(dtype=np.float64))
-    return scipy.signal.sosfilt(sections, signal, zi=state)[0].astype(np.float32)
+    warped = np.tan(np.pi * cutoff_hz / sample_rate)
+    pole = np.sqrt((1 - np.sqrt(2) * warped + warped**2) / (1 + np.sqrt(2) * warped + warped**2))
+    ringing = int(np.log(INAUDIBLE) / np.log(pole))  # of what wraps round behind it nothing is left
+    length = -(-(len(signal) + ringing) // LENGTH_STEP) * LENGTH_STEP
+    spectrum = scipy.fft.rfft(signal - signal.mean(dtype=np.float64).astype(np.float32), n=length)
+    spectrum *= _highpass_response(warped, length)
+    return scipy.fft.irfft(spectrum, n=length, overwrite_x=True)[: len(signal)]
 
 
-@lru_cache(maxsize=8)
-def _highpass_sections(sample_rate: int, cutoff_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The filter's sections, and their state after a long constant of 1; designing them takes as long as filtering."""
-    sections = scipy.signal.butter(2, cutoff_hz, "high", fs=sample_rate, output="sos")
-    return sections, scipy.signal.sosfilt_zi(sections)
+@lru_cache(maxsize=16)
+def _highpass_response(warped: float, length: int) -> NDArray[np.complex64]:
+    """What a high-pass filter by the bilinear transform, with its cutoff warped, makes of each frequency."""
+    delay = np.exp(-2j * np.pi * np.fft.rfftfreq(length))
+    passed = (1 - delay) ** 2
+    response = passed / (passed + np.sqrt(2) * warped * (1 - delay**2) + (warped * (1 + delay)) ** 2)
+    response = response.astype(np.complex64)
+    response.flags.writeable = False
+    return response
 
 
 def spectral_subtraction(

@@ -3,7 +3,6 @@
 https://audeering.github.io/audformat/data-format.html
 """
 
-import io
 from pathlib import Path
 
 from ser import artifacts
@@ -54,14 +53,7 @@ def audformat_rows(folder: Path) -> list[dict]:
 
 def _parquet_rows(path: Path) -> list[dict]:
     """The rows of a table; what is missing is empty, as in CSV."""
-    try:
-        import pandas
-
-        table = pandas.read_parquet(io.BytesIO(path.read_bytes()))
-    except ModuleNotFoundError as error:
-        raise InputError(f"{path}: tables as Parquet need {error.name}: pip install pandas pyarrow.") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no Parquet table, or a damaged one ({error}).") from error
+    table = artifacts.read_parquet(path)
     return table.astype(object).where(table.notna(), "").astype(str).to_dict("records")
 
 

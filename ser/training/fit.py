@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from ser.features.relative import Answer
 from ser.networks.network import NetworkSettings
 from ser.networks.speaker import SpeakerNetwork
-from ser.scoring.scores import confusion, unweighted_average_recall
+from ser.scoring.scores import accuracy, confusion, unweighted_average_recall
 from ser.training.batches import Batches
 
 PREDICTION_BATCH = 256
@@ -214,7 +214,7 @@ def _train_epoch(model: keras.Model, batches: Batches, *, epoch: int) -> tuple[d
     row = {
         "epoch": epoch + 1,
         "loss": np.mean([log["loss"] for log in logs]),
-        "accuracy": np.trace(counts) / counts.sum(),
+        "accuracy": accuracy(counts),
         "uar": unweighted_average_recall(counts),
     }
     return row, waited / (time.perf_counter() - start)
@@ -243,7 +243,7 @@ def _validate(model: keras.Model, features: NDArray, actual: NDArray[np.int64]) 
     likelihood = probabilities[np.arange(len(actual)), actual]
     return {
         "validation_loss": -np.log(np.maximum(likelihood, 1e-7)).mean(),
-        "validation_accuracy": np.trace(counts) / len(actual),
+        "validation_accuracy": accuracy(counts),
         "validation_uar": unweighted_average_recall(counts),
     }
 

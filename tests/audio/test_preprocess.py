@@ -1,6 +1,7 @@
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 from helpers import ROOT, SAMPLE_RATE, sine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,3 +128,14 @@ def test_an_offset_and_rumble_go_and_a_voice_stays():
     np.testing.assert_array_equal(highpass(offset, sample_rate=SAMPLE_RATE, cutoff_hz=0.0), offset)
     with pytest.raises(InputError, match="highpass_hz"):
         highpass(offset, sample_rate=SAMPLE_RATE, cutoff_hz=9000.0)
+
+
+@pytest.mark.parametrize(
+    ("cutoff_hz", "samples"), [(1.0, 3_000), (30.0, 40_000), (30.0, 7), (300.0, 5_000), (7e3, 999)]
+)
+def test_highpass_equals_scipy(cutoff_hz, samples, rng):
+    signal = (0.1 * rng.standard_normal(samples) + 0.05).astype(np.float32)
+    sections = scipy.signal.butter(2, cutoff_hz, "high", fs=SAMPLE_RATE, output="sos")
+    settled = scipy.signal.sosfilt_zi(sections) * signal.mean(dtype=np.float64)
+    expected, _ = scipy.signal.sosfilt(sections, signal.astype(np.float64), zi=settled)
+    np.testing.assert_allclose(highpass(signal, sample_rate=SAMPLE_RATE, cutoff_hz=cutoff_hz), expected, atol=2e-7)
