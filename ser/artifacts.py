@@ -160,26 +160,29 @@ def write_parquet(path: str | Path, table) -> None:
         pyarrow.parquet.write_table(pyarrow.Table.from_pandas(table, preserve_index=False), file)
 
 
-def read_parquet(path: str | Path, columns: list[str] | None = None):
+def read_parquet(path, columns: list[str] | None = None):
     """Read a Parquet file as a pandas ``DataFrame``; of a long one, only the columns that are needed.
+
+    Parameters
+    ----------
+    path : of this machine, or below a ``location``
 
     Raises
     ------
-    InputError : no such file, no Parquet, or pandas or pyarrow is missing
+    InputError : no such file, no Parquet, a column that is missing; or pandas or pyarrow is
     """
-    if isinstance(path, str | Path):
+    here = isinstance(path, str | Path)
+    if here:
         _require(path)
-        source = path
-    else:  # what lies in a bucket has a path of another kind
-        source = io.BytesIO(path.read_bytes())
     try:
         import pandas
 
-        return pandas.read_parquet(source, columns=columns)
+        return pandas.read_parquet(path if here else io.BytesIO(path.read_bytes()), columns=columns)
     except ImportError as error:
         raise InputError(f"{path}: tables as Parquet need pandas and pyarrow: pip install pandas pyarrow.") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no Parquet table, or a damaged one ({error}).") from error
+        wanted = f", or one without {', '.join(columns)}" if columns else ""
+        raise InputError(f"{path}: no Parquet table, a damaged one{wanted} ({error}).") from error
 
 
 def location(address: str):

@@ -9,15 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ser import artifacts
 from ser.answers.profile import Profile
 from ser.answers.recognition import Recognition
 from ser.answers.recognizer import MOST_CLIPS, Heard, Recognizer
 from ser.answers.windows import Asked
-from ser.audio.reading import AUDIO_SUFFIXES, Recording, Source, open_recording
+from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
 from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
@@ -152,26 +149,15 @@ def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input:
             yield from ahead.popleft().result()
 
 
-def recognize_together(
-    recognizer: Recognizer,
-    named: Sequence[tuple[str, Source]],
-    *,
-    blocks_of: Callable[[Recording], Iterable[NDArray[np.float32]]] = lambda recording: recording.blocks(),
-) -> list[Outcome]:
-    """The outcomes of some recordings; the short ones among them are answered together.
-
-    Parameters
-    ----------
-    named : what each is called, and where it is
-    blocks_of : what is answered of a recording that was opened; all of it by default
-    """
+def recognize_together(recognizer: Recognizer, named: Sequence[tuple[str, Source]]) -> list[Outcome]:
+    """The outcomes of some recordings, each with what it is called; the short ones are answered together."""
     waiting: dict[int, Asked] = {}
 
     def begin(place: int, source: Source) -> Recognition | None:
         if not source:
             raise InputError(NO_NAME)
         with open_recording(source) as recording:
-            asked = recognizer.begin(blocks_of(recording), recording.sample_rate)
+            asked = recognizer.begin(recording.blocks(), recording.sample_rate)
             if not asked.ended or len(asked.batch) > 1:  # a long one; its samples are not kept for others
                 return answer_alone(recognizer, asked)
             waiting[place] = asked

@@ -1,6 +1,5 @@
 """Routes: the page, ``POST /predict``, ``/explain`` and ``/calibrate``, ``/info``, ``/health``, ``/docs``."""
 
-import asyncio
 import logging
 import mimetypes
 import os
@@ -8,12 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import anyio
 import numpy as np
@@ -22,7 +20,6 @@ from fastapi import FastAPI, HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi_offline import FastAPIOffline
-from numpy.typing import NDArray
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -30,15 +27,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from ser import __version__
 from ser.answers.card import card, caution
 from ser.answers.explain import explain_recording
-from ser.answers.files import (
-    FILES_AT_ONCE,
-    Heard,
-    Outcome,
-    heard_or_outcome,
-    outcome_of,
-    profile_from,
-    recognize_together,
-)
+from ser.answers.files import Heard, Outcome, heard_or_outcome, outcome_of, profile_from
 from ser.answers.formats import as_record
 from ser.answers.profile import LARGEST_BYTES as LARGEST_PROFILE
 from ser.answers.profile import parse_profile
@@ -47,13 +36,12 @@ from ser.answers.recognizer import Recognizer
 from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
 from ser.app.limits import LONGEST_SECONDS, RECOGNITION_SECONDS, limited_blocks
 from ser.app.schemas import Answer, Calibration, Card, Failure, Health
-from ser.audio.reading import Recording, open_recording
+from ser.audio.reading import open_recording
 from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, speak
 from ser.errors import InputError
 
 STATUS_OF_KIND = {"unreadable": 415, "large": 413, "short": 422, "silent": 422, "no speech": 422, "slow": 503}
 IN_MEMORY_BYTES = 16_384  # of an upload; the rest lies in a file without a name, which ends with the process
-SMALL_BYTES = 500_000  # 15 s as WAV at 16 kHz: what is larger would keep those waiting that are answered with it
 MOST_FILES = 50  # in one form
 PROFILE_FIELD = "profile"  # of a form
 EXAMPLES = {"anger": "female", "sadness": "male"}
@@ -111,23 +99,12 @@ def build(recognizers: dict[str, Recognizer], *, access: Access, stopping: threa
     return server
 
 
-@dataclass(eq=False)
-class _Small:
-    """A small recording that was sent, and what will become of it."""
-
-    name: str
-    recording: BinaryIO
-    recognizer: Recognizer
-    outcome: asyncio.Future[Outcome]
-
-
 class _Queue:
-    """As many recognitions at once as there are processors; of those that wait, small ones are answered together."""
+    """As many recognitions at once as there are processors; the others wait."""
 
     def __init__(self, recognizers: list[Recognizer], stopping: threading.Event):
         self._recognizers, self._stopping = recognizers, stopping
         self._turns = anyio.CapacityLimiter(os.cpu_count() or 1)
-        self._small: list[_Small] = []
 
     def recognizer(self, bundle: int, profile: bytes | None = None) -> Recognizer:
         """The networks of a bundle, counted from 1, with the profile that a request carries."""
@@ -139,12 +116,10 @@ class _Queue:
         except InputError as error:
             raise HTTPException(415, str(error)) from error
 
-    def recognize(self, recording: BinaryIO, recognizer: Recognizer) -> Recognition:
+    def recognize(self, recording, recognizer: Recognizer) -> Recognition:
         with open_recording(recording) as opened:
-            return recognizer.recognize_stream(self._blocks_of(opened), opened.sample_rate)
-
-    def _blocks_of(self, recording: Recording) -> Iterator[NDArray[np.float32]]:
-        return limited_blocks(recording, stopping=self._stopping)
+            blocks = limited_blocks(opened, stopping=self._stopping)
+            return recognizer.recognize_stream(blocks, opened.sample_rate)
 
     def listen_to_all(self, recordings: list, recognizer: Recognizer) -> Iterator[Heard | Outcome]:
         """What is heard in each recording, until enough is, or the time of one recognition is over."""
@@ -155,38 +130,15 @@ class _Queue:
                 continue
             yield heard_or_outcome(name, partial(self._listen, recording, recognizer))
 
-    def _listen(self, recording: BinaryIO, recognizer: Recognizer) -> Heard:
+    def _listen(self, recording, recognizer: Recognizer) -> Heard:
         with open_recording(recording) as opened:
-            return recognizer.listen(self._blocks_of(opened), opened.sample_rate)
+            return recognizer.listen(limited_blocks(opened, stopping=self._stopping), opened.sample_rate)
 
     async def run(self, work: Callable[[], Any]):
         return await anyio.to_thread.run_sync(work, limiter=self._turns)
 
-    async def outcome(self, name: str, recording: BinaryIO, recognizer: Recognizer) -> Outcome:
-        """The outcome of a recording, which stays open until then."""
-        if recording.seek(0, os.SEEK_END) > SMALL_BYTES:
-            return await self.run(lambda: outcome_of(name, lambda: self.recognize(recording, recognizer)))
-        own = _Small(name, recording, recognizer, asyncio.get_running_loop().create_future())
-        self._small.append(own)
-        with anyio.CancelScope(shield=True):  # somebody else's turn may be reading it
-            async with self._turns:
-                if own in self._small:
-                    await self._answer([one for one in self._small if one.recognizer is recognizer][:FILES_AT_ONCE])
-        return await own.outcome
-
-    async def _answer(self, together: list[_Small]) -> None:
-        """Answer small recordings of one recognizer, the longest waiting first."""
-        self._small = [one for one in self._small if one not in together]
-        named = [(one.name, one.recording) for one in together]
-        work = partial(recognize_together, together[0].recognizer, named, blocks_of=self._blocks_of)
-        try:
-            outcomes = await anyio.to_thread.run_sync(work)
-        except Exception as error:
-            for one in together:
-                one.outcome.set_exception(error)
-        else:
-            for one, found in zip(together, outcomes, strict=True):
-                one.outcome.set_result(found)
+    async def outcome(self, name: str, recording, recognizer: Recognizer) -> Outcome:
+        return await self.run(lambda: outcome_of(name, lambda: self.recognize(recording, recognizer)))
 
 
 def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Queue, *, public: bool) -> None:
@@ -207,8 +159,7 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
         """
         async with _recordings(request) as (recordings, profile):
             knowing = ask.recognizer(bundle, profile)
-            waiting = [ask.outcome(name, recording, knowing) for name, recording in recordings]
-            outcomes = await asyncio.gather(*waiting)
+            outcomes = [await ask.outcome(name, recording, knowing) for name, recording in recordings]
         if len(outcomes) > 1:
             return JSONResponse([record(outcome, knowing) for outcome in outcomes])
         return JSONResponse(record(outcomes[0], knowing)) if outcomes[0].recognition else _refuse(outcomes[0])

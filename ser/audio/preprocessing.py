@@ -15,8 +15,8 @@ from ser.settings import Block, Fraction, NonNegative, Positive
 
 FRAME_LENGTH = 512  # samples; 32 ms at 16 kHz
 HOP_LENGTH = 128  # samples; 8 ms, a quarter of a frame, as overlap-add of a Hann window wants
-LOWEST_CUTOFF_HZ = 1.0
 INAUDIBLE = 1e-8  # of an impulse, below float32's own rounding
+LONGEST_RINGING = 1_000_000  # samples: with a cutoff of a hundredth of a hertz or less, what rings is small throughout
 LENGTH_STEP = 4096  # of spectra: few lengths, whose filters are kept
 
 
@@ -59,16 +59,13 @@ def highpass(signal: NDArray[np.float32], *, sample_rate: int, cutoff_hz: float)
     signal : shape ``(samples,)``
     cutoff_hz : where it takes 3 dB; 0 leaves the signal as it is
     """
-    if cutoff_hz and not LOWEST_CUTOFF_HZ <= cutoff_hz < sample_rate / 2:
-        raise InputError(
-            f"highpass_hz is {cutoff_hz}: expected 0, or {LOWEST_CUTOFF_HZ:g} to below {sample_rate / 2} Hz, half the "
-            f"sample rate."
-        )
+    if not 0 <= cutoff_hz < sample_rate / 2:
+        raise InputError(f"highpass_hz is {cutoff_hz}: expected 0 to below {sample_rate / 2} Hz, half the sample rate.")
     if not cutoff_hz or len(signal) == 0:
         return signal
     warped = np.tan(np.pi * cutoff_hz / sample_rate)
     pole = np.sqrt((1 - np.sqrt(2) * warped + warped**2) / (1 + np.sqrt(2) * warped + warped**2))
-    ringing = int(np.log(INAUDIBLE) / np.log(pole))  # of what wraps round behind it nothing is left
+    ringing = int(min(-np.log(INAUDIBLE) / max(1 - pole, 1e-9), LONGEST_RINGING))  # behind it nothing wraps round
     length = -(-(len(signal) + ringing) // LENGTH_STEP) * LENGTH_STEP
     spectrum = scipy.fft.rfft(signal - signal.mean(dtype=np.float64).astype(np.float32), n=length)
     spectrum *= _highpass_response(warped, length)

@@ -131,7 +131,17 @@ def test_an_offset_and_rumble_go_and_a_voice_stays():
 
 
 @pytest.mark.parametrize(
-    ("cutoff_hz", "samples"), [(1.0, 3_000), (30.0, 40_000), (30.0, 7), (300.0, 5_000), (7e3, 999)]
+    ("cutoff_hz", "samples"),
+    [
+        (1e-9, 4_000),
+        (0.01, 40_000),
+        (1.0, 3_000),
+        (30.0, 40_000),
+        (30.0, 1),
+        (300.0, 5_000),
+        (4e3, 4_096),
+        (7_990.0, 999),
+    ],
 )
 def test_highpass_equals_scipy(cutoff_hz, samples, rng):
     signal = (0.1 * rng.standard_normal(samples) + 0.05).astype(np.float32)
