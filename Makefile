@@ -10,10 +10,7 @@ export DVC_NO_ANALYTICS := 1
 # Tests at once, a process each; one of them uses a gigabyte.
 AT_ONCE := -n auto --maxprocesses=4 --dist worksteal
 
-# DVC runs stages in turn; the two trainings need nothing of each other, so each runs on half of the processors.
-HALF := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 1 ? n / 2 : 1)))
-
-.PHONY: help repro train-cnn1d train-cnn2d test test-fast style lint format hooks docs cross-validate ablation bench yardsticks soak results hub lock
+.PHONY: help repro test test-fast style lint format hooks docs cross-validate ablation bench yardsticks soak results hub lock
 .DEFAULT_GOAL := repro
 
 help: ## list the targets
@@ -21,13 +18,8 @@ help: ## list the targets
 
 repro: $(STAMP) ## set up, and run the pipeline on the corpus of params.yaml (the demo at first)
 	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "make repro: no Git history here, and DVC needs one. Clone the project with git instead of copying its files, or run 'git init' first."; exit 1; }
-	dvc repro features_1d spectrograms
-	+$(MAKE) -j2 --no-print-directory train-cnn1d train-cnn2d
 	dvc repro
 	@cat metrics/scores.md
-
-train-cnn1d train-cnn2d: train-%:
-	TF_NUM_INTRAOP_THREADS=$(HALF) TF_FORCE_GPU_ALLOW_GROWTH=true dvc --wait-for-lock repro --single-item train_$*
 
 test: $(STAMP) ## set up, and run all tests
 	python -m pytest $(AT_ONCE) --cov --cov-report=term
