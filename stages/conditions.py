@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -42,13 +43,12 @@ def conditions() -> str:
 
     def answers(row: int, signal: np.ndarray, sample_rate: int) -> np.ndarray:
         """Probabilities of a clip under each condition, not a number where it has no answer."""
-        found = []
+        changed = []
         for condition in listed:
             draw = clip_rng(settings.seed, f"{clips[row]} {condition.name}")
             speech = speech_of(voices, draw, params.preprocess.sample_rate, sample_rate)
-            changed = condition.apply(Recording(signal, sample_rate, draw, speech))
-            found.append(nothing(recognizer) if changed is None else answer(recognizer, *changed))
-        return np.stack(found)
+            changed.append(condition.apply(Recording(signal, sample_rate, draw, speech)))
+        return answers_to(recognizer, changed)
 
     chunks = map_chunks(compute, tested.tolist(), chunk=1)
     given = np.stack([one for chunk in progress(chunks, total=len(tested)) for one in chunk], axis=1)
@@ -61,8 +61,11 @@ def conditions() -> str:
 
 
 def unscored_bundle(params: Params) -> Bundle:
-    """The networks as a bundle has them, before anybody has scored them: a threshold changes no answer."""
-    about = {"emotions": list(params.corpus.emotions), "params": params.blocks(), "temperature": 1.0, "threshold": 0.0}
+    """The networks as a bundle has them, before anybody has scored them.
+
+    No answer is sure: those that are would be searched for speech, which changes no probability.
+    """
+    about = {"emotions": list(params.corpus.emotions), "params": params.blocks(), "temperature": 1.0, "threshold": 2.0}
     networks = {name: packed_network(artifacts.read_bytes(f"models/{name}.onnx")) for name in params.networks}
     return Bundle(about, networks, "models")
 
@@ -85,16 +88,24 @@ def speech_of(
     return speech
 
 
-def nothing(recognizer: Recognizer) -> np.ndarray:
-    """In place of the probabilities of a clip that has no answer."""
-    return np.full(len(recognizer.emotions), np.nan, np.float32)
+def answers_to(recognizer: Recognizer, recordings: list[tuple[np.ndarray, int] | None]) -> np.ndarray:
+    """Probabilities of recordings, each a signal and its rate, not a number where there is no answer or no recording.
 
-
-def answer(recognizer: Recognizer, signal: np.ndarray, sample_rate: int) -> np.ndarray:
-    try:
-        return recognizer.recognize(np.asarray(signal, np.float32)[:, None], sample_rate).probabilities
-    except NoAnswer:
-        return nothing(recognizer)
+    Returns
+    -------
+    shape ``(recordings, emotions)``
+    """
+    asked = {}
+    for place, recording in enumerate(recordings):
+        with suppress(NoAnswer):
+            if recording is not None:
+                signal, sample_rate = recording
+                asked[place] = recognizer.begin([np.asarray(signal, np.float32)[:, None]], sample_rate)
+    found = np.full((len(recordings), len(recognizer.emotions)), np.nan, np.float32)
+    for place, one in zip(asked, recognizer.finish([*asked.values()]), strict=True):
+        if not isinstance(one, NoAnswer):
+            found[place] = one.probabilities
+    return found
 
 
 def microphones(folder: str | None) -> list[Condition]:
