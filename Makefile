@@ -62,13 +62,15 @@ ablation: $(STAMP) ## what each step adds or costs, on corpus.dir, which should 
 	dvc repro augment features_1d split
 	python -m studies.ablate --corpus data/ravdess --format ravdess
 
-# The peers want other versions than the project in places: a lock is complete, so nothing is resolved.
+# The peers want other versions than the project in places: a lock is complete, so nothing is resolved. Newer peers want
+# newer Pythons, so the newest is taken that is here.
+BENCH_PYTHON ?= $(shell for python in python3.13 python3.12; do $$python -c '' 2>/dev/null && echo $$python && exit; done; echo $(PYTHON))
 BENCH_STAMP := .venv-bench/.installed-from-lock
 bench: $(BENCH_STAMP) ## measure speed, memory and caching against what people use; writes benchmarks/results.md
 	.venv-bench/bin/python -m benchmarks
 
 $(BENCH_STAMP): requirements.lock benchmarks/requirements.lock
-	$(PYTHON) -m venv .venv-bench
+	$(BENCH_PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.lock
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
@@ -97,7 +99,7 @@ $(STAMP): requirements.lock
 # Versions for every supported Python, without index addresses. Needs uv.
 lock: ## write the lock files; needs uv
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra pipeline --extra app --extra dask --extra s3 --extra docs --extra test --no-header --no-annotate --no-emit-index-url -o requirements.lock
-	grep -v '^soxr' requirements.lock > .constraints.txt  # audiomentations wants soxr below 1, and works with 1
-	echo 'soxr>=1' > .overrides.txt
-	uv pip compile benchmarks/requirements.in --python-version 3.11 -c .constraints.txt --override .overrides.txt --no-header --no-annotate --no-emit-index-url -o benchmarks/requirements.lock
+	cp requirements.lock .constraints.txt
+	printf 'soxr>=1\nlibrosa>=0.11\n' > .overrides.txt  # audiomentations wants both below 1, and works with 1
+	uv pip compile benchmarks/requirements.in --universal --python-version 3.11 -c .constraints.txt --override .overrides.txt --no-header --no-annotate --no-emit-index-url -o benchmarks/requirements.lock
 	rm .constraints.txt .overrides.txt
