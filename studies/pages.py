@@ -24,7 +24,6 @@ PAGES = (Path("README.md"), *(Path("docs", f"{name}.md") for name in DOCUMENTS))
 ELSEWHERE, YARDSTICKS = Path("ser/elsewhere.json"), Path("results/crema-d/yardsticks.json")
 TABLES = {
     "protocol": tables.protocol_table,
-    "seeds": tables.seeds_table,
     "folds": tables.folds_table,
     "comparisons": tables.comparison_table,
     "recall": tables.recall_table,

@@ -22,7 +22,7 @@ STUDIES = {
     "emo-superb": Study("emo-superb", folds=(1, 2, 3, 4, 5)),
     "emo-superb-studio": Study("emo-superb", folds=(1, 2, 3, 4, 5), level=True),
     "clip": Study("clip"),
-    "audeering": Study("audeering", seeds=(0, 1, 2)),
+    "audeering": Study("audeering"),
 }
 
 

@@ -112,17 +112,6 @@ def _means(summary: dict) -> dict[str, str]:
     }
 
 
-def seeds_table(study: dict) -> str:
-    """Validation and test UAR of every training of a study, a row a seed."""
-    trainings = {name: study["classifiers"][name]["trainings"] for name in TOGETHER}
-    shown = [(name, subset) for name in TOGETHER for subset in ("validation", "test")]
-    rows = [
-        [str(training["seed"]), *(number(trainings[name][i][subset]["uar"]) for name, subset in shown)]
-        for i, training in enumerate(trainings[FUSION])
-    ]
-    return markdown(["seed", *(f"{title_of(name)} {subset}" for name, subset in shown)], rows)
-
-
 def folds_table(study: dict) -> str:
     """Test UAR of every fold, the mean over its seeds."""
     names = [name for name in CLASSIFIERS if name in study["classifiers"]]

@@ -68,7 +68,7 @@ def test_one_training_has_no_spread():
     assert not {"spread_of_folds", "spread_of_seeds"} & set(summarise([metrics(0.5)]))
 
 
-def test_plan_tests_every_actor_once_and_repeats_seeds():
+def test_plan_tests_every_actor_once():
     tested = [
         actor
         for fold in STUDIES["emo-superb"].folds
@@ -76,7 +76,6 @@ def test_plan_tests_every_actor_once_and_repeats_seeds():
         if subset == "test"
     ]
     assert sorted(tested) == list(range(1001, 1092))
-    assert len(STUDIES["audeering"].seeds) == 3
     names = [run.name for study in STUDIES for run in runs_of(study)]
     assert len(set(names)) == len(names)
 
