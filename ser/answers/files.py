@@ -129,33 +129,32 @@ def outcome_of(name: str, answer: Callable[[], Recognition | None]) -> Outcome:
         return Outcome(name, kind="unreadable", message=f"cannot be read ({error})")
 
 
-def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"") -> Iterator[Outcome]:
-    """The outcome of every path, in order; some short recordings are answered at once, and several threads work.
+def recognize_file(recognizer: Recognizer, path: str, *, standard_input: bytes = b"") -> Outcome:
+    """The outcome for a path, or for the bytes of standard input where the path is ``-``."""
+    (outcome,) = recognize_together(recognizer, [path], standard_input)
+    return outcome
 
-    Parameters
-    ----------
-    standard_input : what the path ``-`` stands for
-    """
+
+def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"") -> Iterator[Outcome]:
+    """The outcome of every path, in order; some short recordings are answered at once, and several threads work."""
     threads = os.cpu_count() or 1
     at_once = max(1, min(FILES_AT_ONCE, len(paths) // threads))
-    named = [(path, streams.BytesIO(standard_input) if path == STANDARD_INPUT else path) for path in paths]
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque = deque()
-        for start in range(0, len(named), at_once):  # a few at a time, so that memory does not grow with their number
-            ahead.append(pool.submit(recognize_together, recognizer, named[start : start + at_once]))
+        for start in range(0, len(paths), at_once):  # a few at a time, so that memory does not grow with their number
+            ahead.append(pool.submit(recognize_together, recognizer, paths[start : start + at_once], standard_input))
             if len(ahead) > 2 * threads:
                 yield from ahead.popleft().result()
         while ahead:
             yield from ahead.popleft().result()
 
 
-def recognize_together(recognizer: Recognizer, named: Sequence[tuple[str, Source]]) -> list[Outcome]:
-    """The outcomes of some recordings, each with what it is called; the short ones are answered together."""
+def recognize_together(recognizer: Recognizer, paths: Sequence[str], standard_input: bytes = b"") -> list[Outcome]:
+    """The outcomes of some paths; the short recordings among them are answered together."""
     waiting: dict[int, Asked] = {}
 
-    def begin(place: int, source: Source) -> Recognition | None:
-        if not source:
-            raise InputError(NO_NAME)
+    def begin(place: int, path: str) -> Recognition | None:
+        source = streams.BytesIO(standard_input) if path == STANDARD_INPUT else path
         with open_recording(source) as recording:
             asked = recognizer.begin(recording.blocks(), recording.sample_rate)
             if not asked.ended or len(asked.batch) > 1:  # a long one; its samples are not kept for others
@@ -163,14 +162,17 @@ def recognize_together(recognizer: Recognizer, named: Sequence[tuple[str, Source
             waiting[place] = asked
             return None
 
-    outcomes = [outcome_of(name, partial(begin, place, source)) for place, (name, source) in enumerate(named)]
+    outcomes = [
+        outcome_of(path, partial(begin, place, path)) if path else Outcome(path, kind="unreadable", message=NO_NAME)
+        for place, path in enumerate(paths)
+    ]
     try:
         answers = recognizer.finish([*waiting.values()]) if waiting else []
         for place, found in zip(waiting, answers, strict=True):
-            outcomes[place] = outcome_of(named[place][0], partial(answer_of, found))
+            outcomes[place] = outcome_of(paths[place], partial(answer_of, found))
     except (InputError, OSError, TypeError, ValueError):  # one by one it shows whose it is, and the others are answered
         for place, asked in waiting.items():
-            outcomes[place] = outcome_of(named[place][0], partial(answer_alone, recognizer, asked))
+            outcomes[place] = outcome_of(paths[place], partial(answer_alone, recognizer, asked))
     return outcomes
 
 

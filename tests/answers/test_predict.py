@@ -15,7 +15,7 @@ from helpers import real_clips, sine
 from ser import artifacts, cli
 from ser.answers import formats as answer_formats
 from ser.answers.bundle import unpack
-from ser.answers.files import STATUS, recognize_files
+from ser.answers.files import STATUS, recognize_file, recognize_files
 from ser.answers.opening import open_bundle
 from ser.answers.recognizer import Recognizer
 from ser.answers.windows import LONGEST_WHOLE_SECONDS
@@ -144,7 +144,7 @@ def test_standard_input_that_is_no_whole_recording_is_refused(recognizer, voice,
         whole = streams.BytesIO()
         soundfile.write(whole, voice, 16000, format="WAV")
         content = whole.getvalue()[:9000]
-    (outcome,) = recognize_files(recognizer, ["-"], standard_input=content)
+    outcome = recognize_file(recognizer, "-", standard_input=content)
     assert outcome.kind == "unreadable"
     assert message in outcome.message
     assert "0x" not in outcome.message
