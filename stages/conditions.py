@@ -23,6 +23,7 @@ from ser.scoring.conditions import ABOUT, AS_RECORDED
 from stages.shared.console import progress, rate, run
 
 VOICES = 40  # training clips that babble
+NEVER_SURE = 2.0  # above every probability
 
 
 def conditions() -> str:
@@ -65,7 +66,12 @@ def unscored_bundle(params: Params) -> Bundle:
 
     No answer is sure: those that are would be searched for speech, which changes no probability.
     """
-    about = {"emotions": list(params.corpus.emotions), "params": params.blocks(), "temperature": 1.0, "threshold": 2.0}
+    about = {
+        "emotions": list(params.corpus.emotions),
+        "params": params.blocks(),
+        "temperature": 1.0,
+        "threshold": NEVER_SURE,
+    }
     networks = {name: packed_network(artifacts.read_bytes(f"models/{name}.onnx")) for name in params.networks}
     return Bundle(about, networks, "models")
 

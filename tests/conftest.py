@@ -1,12 +1,11 @@
 """Fixtures of tests in several rooms."""
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import SMALL, Project
+from helpers import SMALL, Project, made_once
 
 # What Numba compiles for librosa, the reference, takes half a minute: kept from run to run, for each worker by itself,
 # since two processes that write one cache at once damage it.
@@ -37,17 +36,19 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small project whose pipeline has run once. Tests leave it as they found it, or copy it."""
-    project = Project(tmp_path_factory.mktemp("finished") / "project", SMALL)
-    project.ran = project.repro()
+
+    def run_once(folder: Path) -> Project:
+        project = Project(folder, SMALL)
+        project.ran = project.repro()
+        project.commit("first run")
+        return project
+
+    project = made_once("finished", run_once, tmp_path_factory)
     project.first_printed = project.printed  # a later repro prints something else
-    project.commit("first run")
     return project
 
 
 @pytest.fixture
 def copied(finished: Project, tmp_path: Path) -> Project:
     """A copy of the finished project, to change."""
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
-    copy = object.__new__(Project)
-    copy.folder = tmp_path / "copy"
-    return copy
+    return finished.copy_to(tmp_path / "copy")

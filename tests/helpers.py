@@ -1,15 +1,18 @@
 """What tests of several rooms share: signals with known answers, and a small project to run."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 
 from ser.params import Params
 
@@ -131,6 +134,18 @@ class Project:
         # Equal projects have an equal first commit, which the report names.
         self.commit("project", **dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2026-01-01T00:00:00Z"))
 
+    @classmethod
+    def at(cls, folder: Path) -> "Project":
+        """A project that is there already."""
+        found = object.__new__(cls)
+        found.folder = folder
+        return found
+
+    def copy_to(self, folder: Path) -> "Project":
+        """A copy of the project, with what it has run."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project.at(folder)
+
     def environment(self, **extra: str) -> dict[str, str]:
         paths = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         return os.environ | paths | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.folder)} | extra
@@ -162,3 +177,25 @@ def ran_stages(output: str) -> list[str]:
     """Stages that a ``dvc repro`` ran, from what it printed."""
     prefix = "Running stage '"
     return [line[len(prefix) :].split("'")[0] for line in output.splitlines() if line.startswith(prefix)]
+
+
+def made_once(name: str, make: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that takes long to make: made once for all of pytest's workers, each of which has a copy of its own.
+
+    DVC locks a project, so they cannot share it.
+
+    Parameters
+    ----------
+    make : in a folder that does not exist yet; ``ran`` and ``printed`` are kept
+    """
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, ended = common / name, common / f"{name}.json"
+    with FileLock(common / f"{name}.lock"):
+        if not ended.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+            made = make(folder)
+            ended.write_text(json.dumps({"ran": made.ran, "printed": made.printed}))
+    own = Project.at(folder).copy_to(tmp_path_factory.mktemp(name) / "project")
+    vars(own).update(json.loads(ended.read_text()))
+    return own

@@ -16,7 +16,7 @@ from ser.settings import Block, Fraction, NonNegative, Positive
 FRAME_LENGTH = 512  # samples; 32 ms at 16 kHz
 HOP_LENGTH = 128  # samples; 8 ms, a quarter of a frame, as overlap-add of a Hann window wants
 INAUDIBLE = 1e-8  # of an impulse, below float32's own rounding
-LONGEST_RINGING = 1_000_000  # samples: with a cutoff of a hundredth of a hertz or less, what rings is small throughout
+LONGEST_RINGING = 1_000_000  # samples: what rings longer, next to 0 Hz and to half the sample rate, is small throughout
 LENGTH_STEP = 4096  # of spectra: few lengths, whose filters are kept
 
 

@@ -147,8 +147,7 @@ def test_a_study_is_trained_on_a_cluster_though_a_worker_dies(finished, tmp_path
     """The runs are those of one machine, byte for byte, and a killed worker's is taken up by the other."""
     found = {}
     for where in ("here", "there"):
-        folder = tmp_path / where / "project"
-        shutil.copytree(finished.folder, folder, symlinks=True)
+        folder = finished.copy_to(tmp_path / where / "project").folder
         plan = folder / "studies" / "plan.py"
         plan.write_text(plan.read_text().replace('"clip": Study("clip")', '"clip": Study("clip", seeds=(0, 1))'))
         command = [sys.executable, "-m", "studies.cross_validate", "--study", "clip"]

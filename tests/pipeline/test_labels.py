@@ -3,9 +3,10 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import pytest
-from helpers import Project, set_params
+from helpers import Project, made_once, set_params
 
 from ser import artifacts
 
@@ -18,23 +19,24 @@ EMOTIONS = ["anger", "neutral", "surprise"]
 @pytest.fixture(scope="module")
 def relabelled(finished: Project, tmp_path_factory) -> Project:
     """The finished project with half of its clips under other words, in a table, and the pipeline run on it."""
-    folder = tmp_path_factory.mktemp("labels") / "project"
-    shutil.copytree(finished.folder, folder, symlinks=True)
-    project = object.__new__(Project)
-    project.folder = folder
-    clips = sorted((folder / "data" / "demo" / "AudioWAV").glob("*.wav"))
-    rows = []
-    for path in clips:
-        actor, _, code, _ = path.stem.split("_")
-        rows.append({"path": path.name, "speaker": actor, "emotion": WORDS.get(code, "bored")})
-    corpus = folder / "data" / "own"
-    corpus.mkdir()
-    for path in clips:
-        shutil.copy(path, corpus)
-    artifacts.write_csv(corpus / "clips.csv", rows, columns=list(rows[0]))
-    set_params(folder, {"corpus.dir": "data/own", "corpus.format": "table", "corpus.labels": LABELS})
-    project.ran = project.repro("report")
-    return project
+
+    def run_again(folder: Path) -> Project:
+        project = finished.copy_to(folder)
+        clips = sorted((folder / "data" / "demo" / "AudioWAV").glob("*.wav"))
+        rows = []
+        for path in clips:
+            actor, _, code, _ = path.stem.split("_")
+            rows.append({"path": path.name, "speaker": actor, "emotion": WORDS.get(code, "bored")})
+        corpus = folder / "data" / "own"
+        corpus.mkdir()
+        for path in clips:
+            shutil.copy(path, corpus)
+        artifacts.write_csv(corpus / "clips.csv", rows, columns=list(rows[0]))
+        set_params(folder, {"corpus.dir": "data/own", "corpus.format": "table", "corpus.labels": LABELS})
+        project.ran = project.repro("report")
+        return project
+
+    return made_once("relabelled", run_again, tmp_path_factory)
 
 
 def test_only_its_own_emotions_are_learnt_and_scored(relabelled):

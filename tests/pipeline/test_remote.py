@@ -1,7 +1,6 @@
 """A corpus in S3 and a DVC remote there: a real server on loopback, in a process of its own."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -110,9 +109,7 @@ def test_an_address_that_no_package_reads_is_a_clear_error():
 
 
 def test_a_clone_without_the_audio_goes_on_from_the_remote(finished: Project, s3, tmp_path):
-    first = Project.__new__(Project)
-    first.folder = tmp_path / "first"
-    shutil.copytree(finished.folder, first.folder, symlinks=True)
+    first = finished.copy_to(tmp_path / "first")
     first.run("dvc", "remote", "add", "-d", "store", "s3://dvc/project")
     first.run("dvc", "remote", "modify", "store", "endpointurl", s3["AWS_ENDPOINT_URL"])
     first.commit("a remote")
@@ -120,8 +117,7 @@ def test_a_clone_without_the_audio_goes_on_from_the_remote(finished: Project, s3
     first.run("dvc", "push", "split", "preprocess", "augment", "features_1d", "spectrograms", "evaluate", "export")
     first.run("dvc", "push", "train_cnn1d", "train_cnn2d", "predict", "report")
 
-    second = Project.__new__(Project)
-    second.folder = tmp_path / "second"
+    second = Project.at(tmp_path / "second")
     first.run("git", "clone", "-q", str(first.folder), str(second.folder))
     assert second.repro("--pull", "--allow-missing") == []
     assert not (second.folder / "data" / "demo").exists()
