@@ -229,13 +229,18 @@ def _open_table(path: str, columns: list[str], *, resume: bool) -> tuple[TextIO,
         rows = rows if text.endswith("\n") else rows[:-1]
         if "start_seconds" in columns:  # whether the last file has all of its rows, nobody knows
             rows = [row for row in rows if row[0] != rows[-1][0]]
-        rows = [row for row in rows if len(row) == len(columns) and not row[-1]]
+        rows = [row for row in rows if len(row) == len(columns) and not _failed(dict(zip(columns, row, strict=True)))]
     kept = io.StringIO(newline="")
     csv.writer(kept, lineterminator="\n").writerows([columns, *rows])
     artifacts.write_bytes(path, kept.getvalue().encode(**NAMES))
     # A row is on the disk as soon as it is known.
     table = open(path, "a", buffering=1, newline="", **NAMES)  # noqa: SIM115
     return table, {os.path.abspath(row[0]) for row in rows}
+
+
+def _failed(row: dict[str, str]) -> bool:
+    """Whether a row of a table of answers says that its file has none; a stretch without an answer has a start."""
+    return bool(row["error"]) and not row.get("start_seconds")
 
 
 def _label_files(kind: str, paths: list[str]) -> dict[str, Path]:
@@ -272,11 +277,10 @@ def _calibrate(options: argparse.Namespace) -> int:
         except InputError as error:
             raise InputError(f"{options.output}: exists and is no profile; name another with --output.") from error
     paths = find_recordings(options.paths)
-    profile, failures = calibrate_files(open_recognizer(options.model), paths)
+    profile, used, failures = calibrate_files(open_recognizer(options.model), paths)
     for failure in failures:
         print(f"ser: {failure.file}: {failure.message}; left out", file=sys.stderr)
     profile.save(options.output)
-    used = len(paths) - len(failures)
     few = "" if profile.clips >= FEW_CLIPS else f" {FEW_CLIPS} to 20 are better."
     clips = "1 clip" if profile.clips == 1 else f"{profile.clips} clips"
     print(f"{used} of {len(paths)} recordings, {clips}; {options.output}.{few}")
@@ -492,6 +496,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     from ser.answers.files import recognize_files
 
+    if options.predictions and os.path.isdir(options.predictions):
+        raise InputError(f"{options.predictions}: a folder; --predictions wants the name of a CSV file.")
     recognizer = open_recognizer(options.model)
     listing = list_corpus(options.corpus, options.format, known_words(recognizer.about))
     paths = list(listing.utterances)
@@ -515,10 +521,9 @@ def profile_clips(text: str) -> int | None:
     """How many clips make a speaker's profile, for argparse: 0 for none, ``None`` for all of the speaker's own."""
     if text in ("none", "own"):
         return {"none": 0, "own": None}[text]
-    number = int(text)
-    if not 1 <= number <= 1000:
-        raise argparse.ArgumentTypeError(f"{number}: expected 'none', 'own', or 1 to 1000")
-    return number
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 'none', 'own', or a number of clips from 1 to 1000")
+    return int(text)
 
 
 def _add_completion(commands, parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ from ser.answers.recognizer import Heard, Recognizer
 from ser.answers.windows import Asked
 from ser.audio.preprocessing import preprocess
 from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, open_recording, read_audio
+from ser.corpus.checks import check_values
 from ser.errors import InputError, NoAnswer
 from ser.features.families import feature_names, frame_features
 
@@ -196,11 +197,11 @@ class Model:
         while some := list(islice(arriving, AT_ONCE)):
             with ExitStack() as files:
                 begun = [
-                    _named(place, partial(_begin, recognizer, one, sample_rate, files))
+                    _named(_place(place), partial(_begin, recognizer, one, sample_rate, files))
                     for place, one in enumerate(some, start=len(answers))
                 ]
                 for found in recognizer.finish(begun):
-                    answers.append(self._answer(_named(len(answers), partial(answer_of, found))))
+                    answers.append(self._answer(_named(_place(len(answers)), partial(answer_of, found))))
         return answers
 
     def calibrate(self, recordings: Sequence, sample_rate: float | None = None) -> Profile:
@@ -228,14 +229,15 @@ class Model:
         >>> ser.load().calibrate([voiced, 0.5 * voiced], 16000).clips
         2
         """
-        if isinstance(recordings, str | Path) or hasattr(recordings, "__array__") or _is_signal(recordings):
-            recordings = [recordings]
+        single = isinstance(recordings, str | Path) or hasattr(recordings, "__array__") or _is_signal(recordings)
         heard: list[Heard] = []
-        for one in recordings:
+        for place, one in enumerate([recordings] if single else recordings):
             if isinstance(one, str | Path):
-                heard += [listen_source(self._recognizer, path) for path in find_recordings([str(one)])]
+                for path in find_recordings([str(_without_rate(one, sample_rate))]):
+                    heard.append(_named(path, partial(listen_source, self._recognizer, path)))
             else:
-                heard.append(self._recognizer.listen([as_samples(one)], _checked_rate(sample_rate)))
+                listen = partial(_listen, self._recognizer, one, sample_rate)
+                heard.append(listen() if single else _named(_place(place), listen))
         if not heard:
             raise InputError("No recordings to calibrate with: give some of one voice on one microphone.")
         return self._recognizer.profile_of(heard)
@@ -313,6 +315,7 @@ class Model:
         200
         """
         samples, rate = _samples_of(recording, sample_rate)
+        check_values(samples)
         if len(samples) > LONGEST_SECONDS * rate:
             raise InputError(
                 f"A recording of {len(samples) / rate:.0f} s: features are of at most {LONGEST_SECONDS} s."
@@ -430,14 +433,24 @@ def _begin(recognizer: Recognizer, recording, sample_rate: float | None, files: 
     return recognizer.begin(opened.blocks(), opened.sample_rate)
 
 
-def _named(place: int, ask: Callable[[], Found]) -> Found:
-    """What ``ask`` gives for the recording at a place of a list, or its error, which then says where."""
+def _listen(recognizer: Recognizer, recording, sample_rate: float | None) -> Heard:
+    """What a profile is made of, from an array."""
+    return recognizer.listen([as_samples(recording)], _checked_rate(sample_rate))
+
+
+def _place(number: int) -> str:
+    """What a message calls a recording of a list."""
+    return f"recording {number} of the list"
+
+
+def _named(name: str, ask: Callable[[], Found]) -> Found:
+    """What ``ask`` gives for one of several recordings, or its error, which then says of which."""
     try:
         return ask()
     except NoAnswer as error:
-        raise NoAnswer(error.kind, f"recording {place} of the list: {error}") from error
+        raise NoAnswer(error.kind, f"{name}: {error}") from error
     except InputError as error:
-        raise InputError(f"recording {place} of the list: {error}") from error
+        raise InputError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from error
 
 
 def _refuse_pair(recording: Sequence[Any]) -> None:
@@ -457,7 +470,7 @@ def _without_rate(path: str | Path, sample_rate: float | None) -> str | Path:
 
 def _checked_rate(sample_rate: float | None) -> int:
     if sample_rate is None:
-        raise InputError("An array needs its sample rate: model.predict(samples, sample_rate).")
+        raise InputError("An array needs its sample rate, in Hz, as the second argument.")
     if not isinstance(sample_rate, int | float | np.number) or isinstance(sample_rate, bool):
         raise InputError(f"A sample rate of {sample_rate!r}: expected a number, in Hz.")
     if not LOWEST_RATE_HZ <= sample_rate <= HIGHEST_RATE_HZ:

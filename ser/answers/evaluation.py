@@ -59,14 +59,16 @@ def heard_before(about: dict, folder: str, format_name: str, speakers: set[int])
     """How many speakers of a corpus trained a bundle's networks or chose their epoch.
 
     ``None`` where nobody can tell: the bundle is of this corpus, under a split that its parameters draw;
-    or a table lists the clips, which may come from any corpus.
+    or a table lists the clips of one of them, which may come from any corpus.
 
     Parameters
     ----------
     about : the bundle's description
     """
-    if about["corpus"].get("name") != describe(folder, format_name)["name"]:
-        return None if FORMATS[format_name].rows is not None else 0
+    trained_on, name = about["corpus"].get("name"), describe(folder, format_name)["name"]
+    if trained_on != name:
+        listed = {layout.name for layout in FORMATS.values() if layout.rows is not None}
+        return None if {trained_on, name} & listed else 0
     split = about["params"].get("split", {})
     if split.get("protocol") not in PUBLISHED_PROTOCOLS:
         return None
@@ -84,7 +86,9 @@ def outcomes_with_profiles(
     clips : of each speaker, drawn at random, make the profile and are then not answered; with ``None`` the profile
         is of all clips of the speaker, and all are answered
     emotion : what the clips of the profile are to be, such as ``"neutral"`` for somebody's ordinary voice; any, if
-        ``None``; a speaker without such a clip is left out
+        ``None``
+
+    A speaker with too few clips has none that is answered, and outcomes that say so.
     """
     by_speaker: dict[int, list[str]] = {}
     for path, utterance in listing.utterances.items():
@@ -93,10 +97,13 @@ def outcomes_with_profiles(
         drawn = [paths[n] for n in np.random.default_rng([PROFILE_SEED, speaker]).permutation(len(paths))]
         given = [path for path in drawn if emotion in (None, listing.utterances[path].name.emotion)][:clips]
         asked = paths if clips is None else [path for path in paths if path not in set(given)]
-        if not given or not asked:  # nothing to know the speaker by, or nothing left to ask
+        if not given or not asked:
+            why = f"this speaker has {len(paths)} clips; a profile of {clips} leaves none to score"
+            why = why if given else f"this speaker has no clip of {emotion} to make a profile of"
+            yield from (Outcome(path, kind="too few clips for a profile", message=why) for path in paths)
             continue
         try:
-            profile, _ = calibrate_files(recognizer, given)
+            profile, _, _ = calibrate_files(recognizer, given)
         except InputError as error:
             yield from (Outcome(path, kind="no profile", message=str(error)) for path in asked)
             continue
@@ -117,7 +124,8 @@ def evaluate_corpus(listing: Listing, outcomes: Iterable[Outcome], *, heard: int
         else:
             answered.append((listing.utterances[outcome.file].name, outcome.recognition))
     if not answered:
-        raise InputError(f"None of {len(listing.utterances)} clips could be answered: {dict(failed)}.")
+        counted = ", ".join(f"{count} {kind}" for kind, count in failed.items() if count)
+        raise InputError(f"None of {len(listing.utterances)} clips could be answered: {counted}.")
     emotions = answered[0][1].emotions
     actual = np.array([emotions.index(name.emotion) for name, _ in answered])
     probabilities = np.stack([found.probabilities for _, found in answered])

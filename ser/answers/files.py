@@ -57,10 +57,15 @@ def heard_or_outcome(name: str, listen: Callable[[], Heard]) -> Heard | Outcome:
     return heard[0] if heard else failed
 
 
-def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tuple[Profile | None, list[Outcome]]:
-    """A profile from what was heard of one voice on one microphone, and the outcomes of what could not be used.
+def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tuple[Profile | None, int, list[Outcome]]:
+    """A profile from what was heard of one voice on one microphone.
 
-    ``None`` where nothing could be used. What comes after ``MOST_CLIPS`` clips is not asked for.
+    What comes after ``MOST_CLIPS`` clips is not asked for.
+
+    Returns
+    -------
+    the profile, or ``None`` where nothing could be used; the number of recordings in it; the outcomes of those that
+    could not be used
     """
     failures: list[Outcome] = []
     clips: list[Heard] = []
@@ -72,12 +77,12 @@ def profile_from(recognizer: Recognizer, found: Iterable[Heard | Outcome]) -> tu
         if sum(len(frames) for frames, _ in clips) >= MOST_CLIPS:
             break
     if not clips:
-        return None, failures
-    return recognizer.profile_of(clips), failures
+        return None, 0, failures
+    return recognizer.profile_of(clips), len(clips), failures
 
 
-def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, list[Outcome]]:
-    """A profile from files, and the outcomes of those that could not be used.
+def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, int, list[Outcome]]:
+    """A profile from files, the number of those in it, and the outcomes of those that could not be used.
 
     Raises
     ------
@@ -91,11 +96,11 @@ def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, 
                 own = paths[start : start + threads]
                 yield from pool.map(lambda path: heard_or_outcome(path, partial(listen_source, recognizer, path)), own)
 
-    profile, failures = profile_from(recognizer, heard())
+    profile, used, failures = profile_from(recognizer, heard())
     if profile is None:
         first = f" {failures[0].file}: {failures[0].message}." if failures else ""
         raise InputError(f"None of the {len(failures)} recordings can be used for a profile.{first}")
-    return profile, failures
+    return profile, used, failures
 
 
 def listen_source(recognizer: Recognizer, source: Source) -> Heard:

@@ -196,7 +196,7 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
         async with _recordings(request) as (recordings, _):
             own = ask.recognizer(bundle)
             heard = partial(ask.listen_to_all, recordings, own)
-            profile, failures = await ask.run(lambda: profile_from(own, heard()))
+            profile, _, failures = await ask.run(lambda: profile_from(own, heard()))
         if profile is None:
             return _refuse(failures[0])
         left_out = [record(failure) for failure in failures]

@@ -64,6 +64,7 @@ LARGEST_PACKET_BYTES = 2_000_000  # of sound; a container that gives more at onc
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000
 MOST_CHANNELS = 64
 BLOCK_VALUES = 2**20  # samples times channels decoded at once: 4 MB in float32
+UNKNOWN_WAV_BYTES = 0x7FFFF000  # SoX writes this, others 0 or the most there is, before they know the length
 UNKNOWN_SAMPLES = 2**62  # libsndfile announces more than this where a stream does not say its length
 PIPE_PATIENCE_SECONDS = 10.0  # until the first byte
 
@@ -323,8 +324,8 @@ def _refuse_cut_wav(source: Source) -> None:
     except OSError as error:
         raise InputError(f"{source}: {_system_reason(error)}") from error
     announced = int.from_bytes(header[4:], "little") + 8
-    unknown = (8, 2**32 + 7)  # what programs write that did not know the length beforehand
-    if header[:4] == b"RIFF" and announced > size and announced not in unknown:
+    unknown = announced == 8 or announced >= UNKNOWN_WAV_BYTES
+    if header[:4] == b"RIFF" and announced > size and not unknown:
         raise InputError(f"{name_of(source)}: cut short, {size} of {announced} bytes. Was the download finished?")
 
 

@@ -245,6 +245,11 @@ def test_a_table_that_was_broken_off_goes_on(long, clip, tmp_path, capsys):
     stretches.write_text("".join(whole.splitlines(keepends=True)[:-1]))  # a row of the last file's is missing
     assert cli.main(["predict", "--csv", "--timeline", "-o", str(stretches), "--resume", clip, long]) == 0
     assert stretches.read_text() == whole
+    assert ",silent\n" in whole  # of a stretch inside a file that has been answered
+    assert cli.main(["predict", "--csv", "--timeline", "-o", str(stretches), "--resume", long, clip]) == 0
+    assert sorted(stretches.read_text().splitlines()) == sorted(whole.splitlines())
+    assert cli.main(["predict", "--csv", "--timeline", "-o", str(stretches), "--resume", long, clip]) == 0
+    assert sorted(stretches.read_text().splitlines()) == sorted(whole.splitlines())
     assert cli.main(["predict", "-o", str(stretches), clip]) == 2
     assert cli.main(["predict", "--csv", "--resume", clip]) == 2
 
@@ -309,6 +314,22 @@ def test_an_interval_from_few_speakers_is_not_shown(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "no interval over speakers" in printed
     assert "95 %" not in printed
+
+
+def test_speakers_with_too_few_clips_for_a_profile_are_counted(clip, tmp_path, capsys):
+    (tmp_path / "AudioWAV").mkdir()
+    for name in ("1001_DFA_ANG_XX", "1001_DFA_SAD_XX", "1002_DFA_ANG_XX"):
+        shutil.copy(clip, tmp_path / "AudioWAV" / f"{name}.wav")
+    assert cli.main(["evaluate", str(tmp_path), "--profiles", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["clips"], found["not_answered"]) == (1, {"too few clips for a profile": 1})
+    assert cli.main(["evaluate", str(tmp_path), "--profiles", "20"]) == 1
+    assert "None of 3 clips could be answered: 3 too few clips for a profile." in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", str(tmp_path), "--profiles", "abc"])
+    assert "'abc': expected 'none', 'own', or a number of clips" in capsys.readouterr().err
+    assert cli.main(["evaluate", str(tmp_path), "--predictions", str(tmp_path)]) == 1
+    assert "a folder; --predictions wants the name" in capsys.readouterr().err
 
 
 # Nothing leaves the machine

@@ -61,6 +61,8 @@ def test_features_are_those_of_the_pipeline_by_name(model, voice, tmp_path):
         ser.features(np.ones(16000 * 601, np.float32), 16000)
     with pytest.raises(ser.InputError, match="needs its sample rate"):
         model.features(voice)
+    with pytest.raises(ser.InputError, match="1 samples are NaN"):
+        model.features(np.append(voice, np.nan), 16000)
 
 
 def test_features_without_pandas_are_arrays_by_name(model, voice, monkeypatch):
@@ -128,6 +130,21 @@ def test_arrays_as_people_have_them(model, voice):
 def test_what_cannot_be_answered_says_why(model, given, rate, message):
     with pytest.raises(ser.InputError, match=message):
         model.predict(given, rate)
+
+
+@pytest.mark.parametrize(
+    ("given", "rate", "message"),
+    [
+        ([np.ones(4000, np.float32)], 16000, "^recording 0 of the list: too short"),
+        (np.ones(4000, np.float32), 16000, "^too short"),
+        (["nowhere.wav"], None, "^nowhere.wav: no such file"),
+        (["nowhere.wav"], 16000, "a file says its own"),
+        ([], None, "No recordings to calibrate with"),
+    ],
+)
+def test_what_cannot_be_calibrated_with_says_which_it_is(model, given, rate, message):
+    with pytest.raises(ser.InputError, match=message):
+        model.calibrate(given, rate)
 
 
 def test_lists_threads_and_processes_give_the_same_answers(model, voice, tmp_path):

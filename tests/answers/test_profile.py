@@ -161,13 +161,17 @@ def run(capsys, *arguments) -> tuple[int, str, str]:
     return status, printed.out, printed.err
 
 
-def test_calibrate_and_predict_with_the_profile(folder, tmp_path, capsys):
+def test_calibrate_and_predict_with_the_profile(folder, tmp_path, monkeypatch, capsys):
     (folder / "noise.wav").write_bytes(b"none")
     output = tmp_path / "me.profile"
     status, out, err = run(capsys, "calibrate", folder, "-o", output)
     assert (status, out) == (0, f"3 of 4 recordings, 3 clips; {output}. 4 to 20 are better.\n")
     assert "noise.wav" in err
     assert "left out" in err
+    monkeypatch.setattr("ser.answers.files.MOST_CLIPS", 2)  # more are not read
+    _, out, _ = run(capsys, "calibrate", folder, "-o", tmp_path / "few.profile")
+    assert out.startswith("2 of 4 recordings, 2 clips; ")
+    monkeypatch.undo()
     (folder / "noise.wav").unlink()
     asked = sorted(map(str, folder.iterdir()))
     known = run(capsys, "predict", "--json", "--profile", output, *asked)

@@ -147,6 +147,8 @@ def test_speakers_whom_the_networks_have_heard_are_counted():
     assert heard_before(about, "somewhere", "emodb", {trains}) == 0
     assert heard_before(about, "somewhere", "table", {trains}) is None
     assert heard_before(about, "data/demo", "crema-d", {trains}) == 0
+    listed = about | {"corpus": about["corpus"] | {"name": FORMATS["table"].name}}
+    assert heard_before(listed, "somewhere", "crema-d", {trains}) is None
     drawn = about["params"] | {"split": about["params"]["split"] | {"protocol": "speaker"}}
     assert heard_before(about | {"params": drawn}, "somewhere", "crema-d", {trains}) is None
 

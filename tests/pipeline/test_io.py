@@ -118,6 +118,14 @@ def test_files_that_are_no_sound_say_what_they_are(tmp_path):
         read_audio(tmp_path / "missing.wav")
 
 
+@pytest.mark.parametrize("announced", [0, 0x7FFFF000 + 36, 0xFFFFFFFF])
+def test_a_wav_file_written_to_a_pipe_is_whole(tmp_path, announced):
+    """Its writer did not know how long it would be; SoX writes the second."""
+    whole = wav_bytes(tmp_path)
+    samples, _ = read_audio(broken(tmp_path / "b.wav", whole[:4] + announced.to_bytes(4, "little") + whole[8:]))
+    assert len(samples) == 16000
+
+
 @pytest.mark.parametrize(
     ("samples", "message"),
     [

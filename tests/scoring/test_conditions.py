@@ -60,6 +60,13 @@ def test_a_gain_is_that_gain(voiced, name, decibel):
     np.testing.assert_allclose(changed, np.clip(soft * expected, -1, 1), atol=1e-6)
 
 
+def test_a_small_gain_is_one_of_1_to_2_db_either_way(voiced):
+    soft = 0.2 * voiced
+    gains_db = [20 * np.log10(rms(under("gain of 1 to 2 dB", soft, seed)[0]) / rms(soft)) for seed in range(20)]
+    assert all(1 <= abs(gain_db) <= 2 for gain_db in gains_db)
+    assert {np.sign(gain_db) for gain_db in gains_db} == {-1, 1}
+
+
 @pytest.mark.parametrize(
     ("name", "snr_db"),
     [("white noise, 20 dB", 20), ("pink noise, 10 dB", 10), ("babble, 10 dB", 10), ("hum of 50 Hz, 20 dB", 20)],
