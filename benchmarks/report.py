@@ -80,9 +80,9 @@ def features_section(found: dict) -> str:
     own = ["the stages", f"{found['stages, clips a second']:.1f}", "", ""]
     return f"""## Audio to features
 
-`split` to `spectrograms` with three copies of each clip, on all {found["clips"]} clips of `{found["corpus"]}`,
-every stage's start-up included, against `benchmarks/naive.py` on {NAIVE_CLIPS} of them, its start-up not counted; both
-warm, on the same cores. The script finds pitch with librosa's `yin`, which takes every frame for voiced and so gives a
+`split` to `spectrograms` with three copies of each clip, by noise, shift and pitch, on all {found["clips"]} clips of
+`{found["corpus"]}`, every stage's start-up included, against `benchmarks/naive.py` on {NAIVE_CLIPS} of them, its
+start-up not counted; both warm, on the same cores. The script finds pitch with librosa's `yin`, which takes every frame for voiced and so gives a
 column less than the stages, or with `pyin`, which says how voiced a frame is, as the stages do.
 
 {markdown(["", "clips a second", "the stages are faster by", "in each round"], [own, *scripts])}
@@ -259,7 +259,8 @@ def outlook(features: dict, scaling: dict) -> str:
     return f"""## Larger corpora, worked out
 
 From the rates above: {1000 * core_seconds:.0f} ms of a processor and {sum(sizes.values()) / 1e3:.0f} kB a clip, copies
-included. What it means is in [docs/scaling.md](../docs/scaling.md).
+by noise, shift and pitch included. What it means, and what the simulated devices cost, is in
+[docs/scaling.md](../docs/scaling.md).
 
 {markdown(header, rows)}
 """

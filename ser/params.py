@@ -71,6 +71,7 @@ class Evaluate(Block):
 
     bootstrap_samples: Annotated[int, Field(ge=100)]
     not_sure_below: Fraction
+    least_temperature: Positive
     seed: Seed
 
 

@@ -1,7 +1,7 @@
 """A profile: what recordings of one voice on one microphone have in common, without the recordings.
 
 It holds, for each network of a bundle, sums over the frames and over what the network says of some unlabelled
-clips (see ``ser.networks.speaker``). The file is JSON of some tens of kilobytes; nothing in it is executed.
+clips (see ``ser.networks.speaker``). The file is JSON of some ten kilobytes; nothing in it is executed.
 """
 
 import base64

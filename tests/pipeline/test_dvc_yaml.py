@@ -268,6 +268,7 @@ RERUNS = {
     },
     "evaluate.bootstrap_samples": (500, SCORING[1:]),
     "evaluate.not_sure_below": (0.5, SCORING[1:]),
+    "evaluate.least_temperature": (1.0, SCORING[1:]),
     "evaluate.seed": (1, SCORING[1:]),
     "conditions.clips": (10, ["conditions", "summary", "report"]),
     "conditions.microphones": ("elsewhere", ["conditions", "summary", "report"]),
