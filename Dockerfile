@@ -1,5 +1,5 @@
 # The page and its HTTP interface: docker build -t ser . && docker run --rm -p 127.0.0.1:7860:7860 ser
-# It prints the address with its token; open it under the name localhost.
+# It prints the address with its token.
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./

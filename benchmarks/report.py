@@ -82,8 +82,9 @@ def features_section(found: dict) -> str:
 
 `split` to `spectrograms` with three copies of each clip, by noise, shift and pitch, on all {found["clips"]} clips of
 `{found["corpus"]}`, every stage's start-up included, against `benchmarks/naive.py` on {NAIVE_CLIPS} of them, its
-start-up not counted; both warm, on the same cores. The script finds pitch with librosa's `yin`, which takes every frame for voiced and so gives a
-column less than the stages, or with `pyin`, which says how voiced a frame is, as the stages do.
+start-up not counted; both warm, on the same cores. The script finds pitch with librosa's `yin`, which takes every
+frame for voiced and so gives a column less than the stages, or with `pyin`, which says how voiced a frame is, as the
+stages do.
 
 {markdown(["", "clips a second", "the stages are faster by", "in each round"], [own, *scripts])}
 

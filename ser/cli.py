@@ -393,8 +393,8 @@ def _app(options: argparse.Namespace) -> int:
         from ser.app.server import build
     except ModuleNotFoundError as error:
         raise InputError(f"The page needs {error.name}: pip install '.[app]' in the project's folder") from error
-    if options.token is not None and not re.fullmatch(r"[!-~]{8,200}", options.token):
-        raise InputError("--token: expected at least 8 characters of ASCII, without spaces.")
+    if options.token is not None and not re.fullmatch(r"[A-Za-z0-9._~-]{8,200}", options.token):
+        raise InputError("--token: expected 8 to 200 letters, digits and . _ ~ -, which a browser keeps as they are.")
     if options.public and options.token:
         raise InputError("--public asks for no token: leave out --token, or --public.")
     if options.framed_by and not options.public:
@@ -402,12 +402,15 @@ def _app(options: argparse.Namespace) -> int:
     open_to_all = is_loopback(options.host) or options.public
     token = options.token or (None if open_to_all else secrets.token_urlsafe(24))
     stopping = threading.Event()
-    recognizers = {options.model or "this package": open_recognizer(options.model, options.profile)}
+    own = "this package" if options.model is None else Path(options.model).name  # no path: everyone can read it
+    recognizers = {own: open_recognizer(options.model, options.profile)}
     if options.compare:
         if options.profile:
             raise InputError("A profile fits one bundle only, so --profile and --compare cannot be combined.")
-        recognizers[options.compare] = open_recognizer(options.compare)
-        if len({own.about["hash"] for own in recognizers.values()}) < 2:
+        other = open_recognizer(options.compare)
+        name = Path(options.compare).name
+        recognizers[name if name != own else f"{name} {other.about['hash'][:8]}"] = other
+        if len({one.about["hash"] for one in recognizers.values()}) < 2:
             raise InputError(f"--compare: {options.compare} is already the main bundle; name another.")
     allowed = access(options.host, token, public=options.public, framed_by=options.framed_by)
     with listen(options.host, options.port) as listener:

@@ -32,9 +32,10 @@ def occlusion_map(recognizer: Recognizer, network: str, mels: NDArray[np.float32
     high = max(2, bands // PATCHES_HIGH)
     sounding = np.any(mels != 0, axis=1)
     mean = mels[sounding].mean(axis=0) if sounding.any() else np.zeros(mels.shape[1], np.float32)
+    end = int(np.flatnonzero(sounding)[-1]) + 1 if sounding.any() else 1
     patches = [
         (slice(frame, frame + long), slice(band, min(band + high, bands)))
-        for frame in range(0, max(1, int(np.count_nonzero(sounding))), long // 2)
+        for frame in range(0, end, long // 2)
         for band in range(0, bands, high // 2)
     ]
     whole = recognizer.probabilities_of(network, mels[None])[0, emotion]

@@ -15,7 +15,7 @@ SHORTEST_SECONDS = 0.3
 LONGEST_WHOLE_SECONDS = 6.0  # up to here a recording is one clip, as in training; the corpus's longest has 5.0
 WINDOWS_OVERLAP = 2  # every moment of a long recording is seen by this many windows
 MOST_WINDOWS = 32  # answered at once
-SEARCHED_WINDOWS = 8  # for speech, the first that are voiced
+SEARCHED_WINDOWS = 8  # for speech at most, of those that are voiced: evenly over the recording
 MOST_SAMPLES = 2**22  # held for them: 16 MB, whatever the sample rate
 
 
@@ -37,7 +37,7 @@ class Asked:
     batch : the windows that were read last
     ended : whether nothing comes behind them
     windows : those that were answered
-    signals : of the first of them in which somebody may speak
+    signals : of some of them in which somebody may speak
     """
 
     def __init__(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int, window_seconds: float):
@@ -48,6 +48,7 @@ class Asked:
         self.ended = False
         self.windows: list[Window] = []
         self.signals: list[NDArray[np.float32]] = []
+        self._voiced, self._step = 0, 1  # every so many voiced windows one is kept
 
     def read_on(self) -> None:
         """Read the next windows."""
@@ -57,8 +58,14 @@ class Asked:
     def take(self, answered: list[tuple[Window, NDArray[np.float32] | None]]) -> None:
         """Keep the answers of windows in their order, and forget the samples of those that were read last."""
         self.windows += [window for window, _ in answered]
-        heard = [signal for _, signal in answered if signal is not None]
-        self.signals += heard[: SEARCHED_WINDOWS - len(self.signals)]
+        for _, signal in answered:
+            if signal is None:
+                continue
+            if self._voiced % self._step == 0:
+                self.signals.append(signal)
+            self._voiced += 1
+            if len(self.signals) > SEARCHED_WINDOWS:
+                self.signals, self._step = self.signals[::2], 2 * self._step
         self.batch = []
 
 

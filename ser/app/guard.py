@@ -112,15 +112,17 @@ class Guard:
         body = _Body(receive)
         send = _with_headers(send, body, self._headers(scope["path"]))
         refused = self._refuse(scope, headers)
-        self.requests += 1
+        # Who may not ask takes nobody's place.
+        counted = refused is None and scope["path"] not in OPEN_PATHS
+        self.requests += counted
         try:
-            if refused is None and self.requests > MOST_REQUESTS:
+            if counted and self.requests > MOST_REQUESTS:
                 refused = refusal(503, "slow", "too many requests at once; try again")
             await (refused(scope, receive, send) if refused else self._answer(scope, body, headers, send))
         except asyncio.CancelledError:
             log.warning("a request was ended with the server")
         finally:
-            self.requests -= 1
+            self.requests -= counted
 
     async def _answer(self, scope, body: "_Body", headers: list[tuple[str, str]], send) -> None:
         """Carry a request out; whatever goes wrong with its body is answered, or said in one line."""
@@ -135,7 +137,7 @@ class Guard:
             log.warning("an upload stalled and was given up")
             refused = refusal(408, "slow", "the recording did not arrive in time", {"connection": "close"})
         except ClientDisconnect:
-            log.warning("an upload was broken off")
+            log.warning("a client went away before its answer")
             return
         except Exception as error:
             log.error(

@@ -12,14 +12,15 @@ from ser.errors import NoAnswer
 
 LONGEST_SECONDS = 600.0
 MOST_VALUES = 120_000_000  # samples times channels: ten minutes of stereo at 96 kHz
-RECOGNITION_SECONDS = 60.0
+RECOGNITION_SECONDS = 60.0  # of all recordings of a request, from when it has come, waiting for its turn included
 
 
-def limited_blocks(recording: Recording, *, stopping: threading.Event) -> Iterator[NDArray[np.float32]]:
+def limited_blocks(recording: Recording, *, until: float, stopping: threading.Event) -> Iterator[NDArray[np.float32]]:
     """The blocks of a recording, as long as they stay within the limits.
 
     Parameters
     ----------
+    until : when the request must be answered, by ``time.monotonic()``
     stopping : set when the server ends
 
     Raises
@@ -27,14 +28,13 @@ def limited_blocks(recording: Recording, *, stopping: threading.Event) -> Iterat
     NoAnswer : kind ``"large"`` for one that is too long, by its header or by what came; ``"slow"`` for one
         that takes too long, or when the server ends
     """
-    until = time.monotonic() + RECOGNITION_SECONDS
     _refuse_long(recording, recording.announced_samples or 0)
     samples = 0
     for block in recording.blocks():
         samples += len(block)
         _refuse_long(recording, samples)
         if time.monotonic() > until:
-            raise NoAnswer("slow", f"not answered in {RECOGNITION_SECONDS:.0f} s")
+            raise NoAnswer("slow", f"not answered within {RECOGNITION_SECONDS:.0f} s of the request")
         if stopping.is_set():
             raise NoAnswer("slow", "the server is ending")
         yield block

@@ -64,6 +64,7 @@ class Card(BaseModel):
     about: dict
     known_clips: int = Field(description="of the profile that the server was started with; 0 without one")
     limits: dict[str, float]
+    suffixes: list[str] = Field(description="of the files that are taken for recordings in a folder")
 
 
 class Health(BaseModel):

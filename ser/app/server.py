@@ -23,6 +23,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from ser import __version__
 from ser.answers.card import card, caution
@@ -36,7 +37,7 @@ from ser.answers.recognizer import Recognizer
 from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
 from ser.app.limits import LONGEST_SECONDS, RECOGNITION_SECONDS, limited_blocks
 from ser.app.schemas import Answer, Calibration, Card, Failure, Health
-from ser.audio.reading import open_recording
+from ser.audio.reading import AUDIO_SUFFIXES, open_recording
 from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, speak
 from ser.errors import InputError
 
@@ -94,12 +95,12 @@ def build(recognizers: dict[str, Recognizer], *, access: Access, stopping: threa
     server.add_middleware(Guard, access=access)
     server.add_exception_handler(StarletteHTTPException, _refuse_http)
     server.add_exception_handler(RequestValidationError, _refuse_parameter)
-    _add_interface(server, recognizers, _Queue([*recognizers.values()], stopping), public=access.public)
+    _add_interface(server, recognizers, Queue([*recognizers.values()], stopping), public=access.public)
     _add_page(server)
     return server
 
 
-class _Queue:
+class Queue:
     """As many recognitions at once as there are processors; the others wait."""
 
     def __init__(self, recognizers: list[Recognizer], stopping: threading.Event):
@@ -116,32 +117,36 @@ class _Queue:
         except InputError as error:
             raise HTTPException(415, str(error)) from error
 
-    def recognize(self, recording, recognizer: Recognizer) -> Recognition:
+    def recognize(self, recording, recognizer: Recognizer, until: float) -> Recognition:
         with open_recording(recording) as opened:
-            blocks = limited_blocks(opened, stopping=self._stopping)
+            blocks = limited_blocks(opened, until=until, stopping=self._stopping)
             return recognizer.recognize_stream(blocks, opened.sample_rate)
 
-    def listen_to_all(self, recordings: list, recognizer: Recognizer) -> Iterator[Heard | Outcome]:
-        """What is heard in each recording, until enough is, or the time of one recognition is over."""
-        until = time.monotonic() + RECOGNITION_SECONDS
+    def listen_to_all(self, recordings: list, recognizer: Recognizer, until: float) -> Iterator[Heard | Outcome]:
+        """What is heard in each recording, until enough is, or the request's time is over."""
         for name, recording in recordings:
-            if time.monotonic() > until:
-                yield Outcome(name, kind="slow", message=f"not heard in {RECOGNITION_SECONDS:.0f} s")
-                continue
-            yield heard_or_outcome(name, partial(self._listen, recording, recognizer))
+            yield heard_or_outcome(name, partial(self._listen, recording, recognizer, until))
 
-    def _listen(self, recording, recognizer: Recognizer) -> Heard:
+    def _listen(self, recording, recognizer: Recognizer, until: float) -> Heard:
         with open_recording(recording) as opened:
-            return recognizer.listen(limited_blocks(opened, stopping=self._stopping), opened.sample_rate)
+            blocks = limited_blocks(opened, until=until, stopping=self._stopping)
+            return recognizer.listen(blocks, opened.sample_rate)
 
     async def run(self, work: Callable[[], Any]):
         return await anyio.to_thread.run_sync(work, limiter=self._turns)
 
-    async def outcome(self, name: str, recording, recognizer: Recognizer) -> Outcome:
-        return await self.run(lambda: outcome_of(name, lambda: self.recognize(recording, recognizer)))
+    async def outcomes(self, request: Request, recordings: list, recognizer: Recognizer) -> list[Outcome]:
+        """The outcome of each recording, as long as somebody waits for them."""
+        until, found = time.monotonic() + RECOGNITION_SECONDS, []
+        for name, recording in recordings:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+            answer = partial(self.recognize, recording, recognizer, until)
+            found.append(await self.run(partial(outcome_of, name, answer)))
+        return found
 
 
-def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Queue, *, public: bool) -> None:
+def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: Queue, *, public: bool) -> None:
     first = next(iter(recognizers.values()))
     cautions = [
         f"The networks of {name} were {said}." for name, one in recognizers.items() if (said := caution(one.about))
@@ -159,7 +164,7 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
         """
         async with _recordings(request) as (recordings, profile):
             knowing = ask.recognizer(bundle, profile)
-            outcomes = [await ask.outcome(name, recording, knowing) for name, recording in recordings]
+            outcomes = await ask.outcomes(request, recordings, knowing)
         if len(outcomes) > 1:
             return JSONResponse([record(outcome, knowing) for outcome in outcomes])
         return JSONResponse(record(outcomes[0], knowing)) if outcomes[0].recognition else _refuse(outcomes[0])
@@ -170,11 +175,11 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
         response_class=Response,
         responses={200: {"content": {"image/png": {}}, "description": "a picture of what the answer rests on"}},
     )
-    async def explain(request: Request) -> Response:
+    async def explain(request: Request, bundle: int = 1) -> Response:
         """A picture of one recording: waveform, spectrogram, and what the 2D network looked at."""
 
         def draw(recording, knowing: Recognizer):
-            found = ask.recognize(recording, knowing)
+            found = ask.recognize(recording, knowing, time.monotonic() + RECOGNITION_SECONDS)
             picture.append(explain_recording(knowing, recording, found, title="the recording")[0])
             return found
 
@@ -183,7 +188,7 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
             if len(recordings) > 1:
                 return refusal(415, "unreadable", f"{len(recordings)} recordings; send one")
             ((name, recording),) = recordings
-            knowing = ask.recognizer(1, profile)
+            knowing = ask.recognizer(bundle, profile)
             outcome = await ask.run(lambda: outcome_of(name, lambda: draw(recording, knowing)))
         return Response(picture[0], media_type="image/png") if outcome.recognition else _refuse(outcome)
 
@@ -195,7 +200,7 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
         """
         async with _recordings(request) as (recordings, _):
             own = ask.recognizer(bundle)
-            heard = partial(ask.listen_to_all, recordings, own)
+            heard = partial(ask.listen_to_all, recordings, own, time.monotonic() + RECOGNITION_SECONDS)
             profile, _, failures = await ask.run(lambda: profile_from(own, heard()))
         if profile is None:
             return _refuse(failures[0])
@@ -211,15 +216,22 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: _Qu
             "caution": " ".join(cautions) or None,
             "emotions": list(first.emotions),
             "public": public,
-            "about": first.about,
+            "about": _without_paths(first.about),
             "known_clips": first.profile.clips if first.profile else 0,
             "limits": {"bytes": LARGEST_BYTES, "seconds": LONGEST_SECONDS},
+            "suffixes": AUDIO_SUFFIXES,
         }
 
     @server.get("/health", response_model=Health)
     def health() -> dict:
         """Whether the server answers; needs no token."""
         return {"status": "ok"}
+
+
+def _without_paths(about: dict) -> dict:
+    """A bundle's description without the folder that its corpus lay in, which is nobody's business."""
+    corpus = {key: value for key, value in about["params"].get("corpus", {}).items() if key != "dir"}
+    return about | {"params": about["params"] | {"corpus": corpus}}
 
 
 def _refuse(outcome: Outcome) -> JSONResponse:

@@ -48,9 +48,14 @@ def _rows(table: Path, folder: Path) -> list[dict]:
     above = table.parent.relative_to(folder)
     return [
         {"path": (above / str(line["file_name"])).as_posix()}
-        | {name: str(line.get(column) or "") for name, column in found.items() if column is not None}
+        | {name: _text(line.get(column)) for name, column in found.items() if column is not None}
         for line in lines
     ]
+
+
+def _text(value) -> str:
+    """A cell as text; classes and speakers are often numbers from 0 on."""
+    return "" if value is None else str(value)
 
 
 FORMAT = Format("", "a corpus of your own", "the terms of the recordings that it was trained on", rows=audiofolder_rows)

@@ -27,6 +27,7 @@ def table_parser(rows: list[dict]) -> Callable[[str], Utterance]:
     short = [number for number, row in enumerate(rows, start=2) if None in row.values()]
     if short:
         raise InputError(f"{TABLE}: line {short[0]} has fewer cells than the header.")
+    rows = [row | {name: row[name].strip() for name in ("speaker", "sex") if name in row} for row in rows]
     silent = [number for number, row in enumerate(rows, start=2) if not row["speaker"]]
     if silent:
         raise InputError(f"{TABLE}: line {silent[0]} has no speaker.")

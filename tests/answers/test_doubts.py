@@ -63,6 +63,18 @@ def test_an_answer_with_a_doubt_is_never_sure():
     assert model.predict(clip, 16000).doubts == ()
 
 
+def test_speech_behind_long_music_is_found(monkeypatch):
+    """Windows are searched evenly over a recording, and not its beginning only."""
+    model = ser.load()
+    monkeypatch.setitem(model._recognizer.about, "threshold", 0.0)
+    time = np.arange(24 * 16000) / 16000
+    tones = 0.1 * sum(np.sin(2 * np.pi * hz * time) for hz in (220, 277, 330, 440))
+    chords = (tones + 0.005 * np.random.default_rng(0).standard_normal(len(time))).astype(np.float32)
+    speech = np.concatenate([read_audio(path)[0][:, 0] for path in real_clips(8)])
+    assert NO_SPEECH in model.predict(chords, 16000).doubts
+    assert NO_SPEECH not in model.predict(np.concatenate([chords, speech]), 16000).doubts
+
+
 def test_a_sure_answer_about_what_is_no_speech_is_doubted(monkeypatch):
     """The threshold is lowered, so that a tone gets an answer that would be sure."""
     model = ser.load()

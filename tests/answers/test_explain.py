@@ -47,6 +47,15 @@ def test_the_map_finds_the_part_that_the_answer_rests_on():
     np.testing.assert_allclose(other, -found, atol=1e-6)
 
 
+def test_a_pause_hides_nothing_of_the_end():
+    mels = np.full((100, 64), 20, np.float32)
+    mels[Looker.part] = 60
+    mels[5:38] = 0  # digital silence before it
+    mels[60:] = 0
+    found = occlusion_map(Looker(), "cnn2d", mels, 0)
+    assert (found[40:56, 24:32] > 0).all()
+
+
 def test_padding_stays_padding():
     seen = []
     mels = np.full((50, 16), 30, np.float32)

@@ -11,15 +11,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
+import anyio
 import numpy as np
 import psutil
 import pytest
@@ -29,10 +31,17 @@ from helpers import CHROMIUM, free_port
 import ser
 from ser import cli
 from ser.answers.bundle import pack, unpack
+from ser.answers.opening import open_bundle
+from ser.answers.recognizer import Recognizer
 
 pytestmark = pytest.mark.server
 
 pytest.importorskip("fastapi")
+from starlette.requests import ClientDisconnect  # noqa: E402
+
+from ser.app.guard import MOST_REQUESTS  # noqa: E402
+from ser.app.server import Queue  # noqa: E402
+
 SECONDS_TO_START = 90
 SECRET = "a line that only its owner may read"
 
@@ -175,6 +184,7 @@ def test_health_info_and_documentation_are_served_from_here(address):
     assert json.load(urllib.request.urlopen(f"{address}/health")) == {"status": "ok"}
     info = json.load(urllib.request.urlopen(f"{address}/info"))
     assert "CREMA-D" in info["card"]
+    assert "dir" not in info["about"]["params"]["corpus"]  # where it lay is nobody's business
     described = json.load(urllib.request.urlopen(f"{address}/openapi.json"))
     assert {"/predict", "/explain", "/info", "/health"} <= set(described["paths"])
     assert "multipart/form-data" in described["paths"]["/predict"]["post"]["requestBody"]["content"]
@@ -186,6 +196,7 @@ def test_explain_gives_a_picture(address, voice):
     with urllib.request.urlopen(urllib.request.Request(f"{address}/explain", voice), timeout=60) as answer:
         assert answer.headers["content-type"] == "image/png"
         assert answer.read(4) == b"\x89PNG"
+    assert post(address, voice, "/explain?bundle=2")[0] == 404
 
 
 def with_profile(voice: bytes, profile: bytes) -> tuple[bytes, str]:
@@ -385,6 +396,47 @@ def test_a_token_can_be_given_on_loopback_too(voice):
     with serving("--token", "correct-horse") as (port, _):
         assert post(f"http://127.0.0.1:{port}", voice)[0] == 401
         assert post(f"http://127.0.0.1:{port}", voice, Authorization="Bearer correct-horse")[0] == 200
+
+
+def test_who_may_not_ask_takes_nobodys_place(voice):
+    """More requests than are answered at once, without the token and without an end."""
+    with serving("--token", "correct-horse") as (port, _), ExitStack() as open_ones:
+        for _ in range(MOST_REQUESTS + 2):
+            sender = open_ones.enter_context(socket.create_connection(("127.0.0.1", port)))
+            sender.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nx")
+        time.sleep(1)
+        assert json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/health")) == {"status": "ok"}
+        assert post(f"http://127.0.0.1:{port}", voice, Authorization="Bearer correct-horse")[0] == 200
+
+
+def test_a_token_that_a_browser_would_change_is_refused(capsys):
+    assert cli.main(["app", "--token", 'abc;def"ghi,jk']) == 1
+    assert "letters, digits and" in capsys.readouterr().err
+
+
+class Sender:
+    """The client of a request with several recordings, who goes away after some of them."""
+
+    def __init__(self, stays: int):
+        self.stays = stays
+
+    async def is_disconnected(self) -> bool:
+        self.stays -= 1
+        return self.stays < 0
+
+
+def test_a_form_is_answered_as_long_as_its_sender_waits_and_within_a_minute(voice, monkeypatch):
+    queue = Queue([Recognizer(open_bundle(None))], threading.Event())
+    sent = [(f"{number}.wav", streams.BytesIO(voice)) for number in range(3)]
+    heard = []
+    monkeypatch.setattr(queue, "recognize", lambda recording, *_: heard.append(recording))
+    with pytest.raises(ClientDisconnect):
+        anyio.run(queue.outcomes, Sender(stays=2), sent, queue.recognizer(1))
+    assert len(heard) == 2
+    monkeypatch.undo()
+    monkeypatch.setattr("ser.app.server.RECOGNITION_SECONDS", -1.0)  # they waited too long for their turn
+    late = anyio.run(queue.outcomes, Sender(stays=3), sent, queue.recognizer(1))
+    assert [outcome.kind for outcome in late] == ["slow"] * 3
 
 
 def test_cookies_of_other_servers_do_not_lock_a_browser_out(voice):
@@ -813,6 +865,23 @@ def test_a_browser_answers_several_recordings_and_gives_a_table(address, voice, 
 
 
 @in_a_browser
+def test_of_a_folder_only_recordings_leave_the_browser(address, voice, tmp_path):
+    folder = tmp_path / "folder"
+    (folder / ".hidden").mkdir(parents=True)
+    for name in ("a.wav", "b.WAV", ".hidden/c.wav"):
+        (folder / name).write_bytes(voice)
+    (folder / "letter.pdf").write_bytes(b"a private letter")
+    with browsing(address) as page:
+        sent = []
+        page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)
+        page.set_input_files("#folder", folder)
+        page.wait_for_selector("#batch-json:not([hidden])", timeout=30000)
+        listed = [row.inner_text() for row in page.locator("#rows th").all()]
+    assert sorted(listed) == ["folder/a.wav", "folder/b.WAV"]
+    assert len(sent) == 2
+
+
+@in_a_browser
 def test_a_browser_learns_a_voice_and_forgets_it(address, voice, tmp_path):
     (tmp_path / "voice.wav").write_bytes(voice)
     with browsing(address) as page:
@@ -826,6 +895,13 @@ def test_a_browser_learns_a_voice_and_forgets_it(address, voice, tmp_path):
         page.wait_for_timeout(1000)
         again = answered(page)
         assert page.is_hidden("#unlearn")
+        page.set_input_files("#known", tmp_path / "voice.wav")
+        page.locator("#heard", has_text="from 1 clip").wait_for(timeout=30000)
+        (tmp_path / "none.wav").write_bytes(bytes(60_000_000))
+        page.set_input_files("#known", tmp_path / "none.wav")
+        page.locator("#heard", has_text="over 50 MB").wait_for(timeout=30000)
+        page.set_input_files("#known", tmp_path / "voice.wav")  # the same once more, beside the one before
+        page.locator("#heard", has_text="from 2 clips").wait_for(timeout=30000)
     assert known != plain
     assert again == plain
 
@@ -846,7 +922,8 @@ def test_a_browser_sees_two_bundles_side_by_side(voice, tmp_path):
         with browsing(address) as page:
             page.set_input_files("#file", tmp_path / "voice.wav")
             page.wait_for_selector("#other:not([hidden])", timeout=30000)
-            assert "other.zip says" in page.inner_text("#other-title")
+            assert page.inner_text("#other-title").startswith("other.zip says")  # its name, and not where it lies
+            assert "acted English speech (CREMA-D)" in page.inner_text("#trained")
             assert f"{answers[0]['probability']:.2f}" in page.inner_text("#fusion")
             assert f"{answers[1]['probability']:.2f}" in page.inner_text("#other-fusion")
 

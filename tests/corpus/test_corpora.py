@@ -78,6 +78,9 @@ def test_a_table_numbers_its_speakers_and_refuses_what_it_cannot_read():
     assert (parse("a.wav").name.actor, parse("a.wav").name.emotion) == (1, "sad")
     with pytest.raises(InputError, match="not listed"):
         parse("c.wav")
+    spaced = table_parser([rows[1], {"path": "c.wav", "speaker": " al ", "emotion": "sad", "sex": " Male "}])
+    assert spaced("c.wav").name.actor == spaced("a.wav").name.actor  # else one person could train and test
+    assert spaced("c.wav").sex == "male"
     with pytest.raises(InputError, match="column emotion and speaker"):
         table_parser([{"path": "a.wav"}])
     with pytest.raises(InputError, match="1 paths are listed twice"):
@@ -207,6 +210,11 @@ def test_an_audiofolder_is_read_with_all_its_parts(tmp_path):
         "test/c.wav": (1, "sadness", "female"),
         "train/a.wav": (2, "anger", None),
     }
+    rows = [{"file_name": f"{label}.wav", "speaker_id": label, "label": label} for label in (0, 1)]
+    (tmp_path / "test" / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    numbered = list_clips(tmp_path, FORMATS["audiofolder"], words_of({"0": "anger", "1": "sadness", "angry": "anger"}))
+    found = {file: (said.name.actor, said.name.emotion) for file, said in numbered.utterances.items()}
+    assert (found["test/0.wav"], found["test/1.wav"]) == ((1, "anger"), (2, "sadness"))
     (tmp_path / "test" / "metadata.jsonl").write_text('{"file_name": "c.wav", "emotion": "sad"}\n')
     with pytest.raises(InputError, match="lacks the column speaker or speaker_id or actor"):
         listed(tmp_path, "audiofolder")

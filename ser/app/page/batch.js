@@ -5,7 +5,7 @@ import {byId, element} from "/page/drawing.js";
 const AT_ONCE = 2;
 let newest = 0; // so that an earlier batch writes into no row of a later one
 
-export async function answerAll(files, voice, emotions) {
+export async function answerAll(files, voice, {emotions, limits}) {
   const rows = files.map((file) => ({file: file.webkitRelativePath || file.name}));
   const mine = ++newest, lines = draw(rows);
   const waiting = rows.keys();
@@ -13,6 +13,7 @@ export async function answerAll(files, voice, emotions) {
     for (const index of waiting) {
       if (mine !== newest) return;
       try {
+        if (files[index].size > limits.bytes) throw new Error(`over ${limits.bytes / 1e6} MB.`);
         const answer = await predict(files[index], voice);
         Object.assign(rows[index], {
           emotion: answer.emotion, probability: answer.probability, sure: answer.sure, certainty: answer.certainty,

@@ -17,7 +17,7 @@ let recording = null; // the Blob that was answered last
 let question = 0; // so that an answer that comes late changes nothing
 let lesson = 0;
 let stopRecording = null; // while a button records
-let info = {bundles: [], known_clips: 0, emotions: [], limits: {}};
+let info = {bundles: [], known_clips: 0, emotions: [], limits: {}, suffixes: []};
 let unknown = byId("heard").textContent; // said without a profile
 
 function say(error) {
@@ -117,16 +117,27 @@ async function compare(blob, mine) {
 
 function choose(files) {
   if (live.running) return say("Stop the live answers first.");
-  if (files.length > 1) return answerAll(files, voice, info.emotions);
+  if (files.length > 1) return answerAll(files, voice, info);
   if (files.length) return ask(files[0]);
+}
+
+// Of a folder the browser gives every file; only recordings leave it, as with 'ser predict FOLDER'.
+function chooseFolder(files) {
+  const recordings = files.filter(({webkitRelativePath: path, name}) =>
+    !path.split("/").some((part) => part.startsWith("."))
+    && info.suffixes.some((suffix) => name.toLowerCase().endsWith(suffix)));
+  say(files.length && !recordings.length ? "The folder holds no recording." : "");
+  return choose(recordings);
 }
 
 async function learn(blobs) {
   if (live.running) return say("Stop the live answers first.");
-  const mine = ++lesson;
-  voice.recordings = [...voice.recordings, ...blobs].slice(-MOST_KNOWN);
+  const mine = ++lesson, before = voice.recordings;
+  voice.recordings = [...before, ...blobs].slice(-MOST_KNOWN);
   byId("heard").textContent = "Listening …";
   try {
+    const bytes = voice.recordings.reduce((sum, {size}) => sum + size, 0);
+    if (bytes > info.limits.bytes) throw new Error(`over ${info.limits.bytes / 1e6} MB together.`);
     const found = [];
     for (const bundle of info.bundles.keys()) {
       found.push(await calibrate(voice.recordings, bundle + 1));
@@ -140,9 +151,13 @@ async function learn(blobs) {
     if (recording) ask(recording);
   } catch (error) {
     if (mine !== lesson) return;
-    voice.recordings = voice.recordings.slice(0, -blobs.length);
+    voice.recordings = before;
     byId("heard").textContent = `Not learnt: ${error.message}`;
   }
+}
+
+function learnChosen(files) {
+  if (files.length) return learn(files);
 }
 
 function unlearn() {
@@ -202,7 +217,13 @@ recordWith("live", "Stop", {
   begun: () => { question += 1; forget("Listening …"); byId("answer").setAttribute("aria-live", "off"); live.start(); },
   done: (blob) => { live.stop(); byId("answer").setAttribute("aria-live", "polite"); ask(blob); },
 });
-for (const id of ["file", "folder"]) byId(id).addEventListener("change", (event) => choose([...event.target.files]));
+for (const [id, take] of [["file", choose], ["folder", chooseFolder], ["known", learnChosen]]) {
+  byId(id).addEventListener("change", (event) => {
+    const files = [...event.target.files];
+    event.target.value = ""; // so that the same file can be chosen again
+    take(files);
+  });
+}
 for (const kind of ["dragover", "dragleave", "drop"]) {
   byId("drop").addEventListener(kind, (event) => {
     event.preventDefault();
@@ -213,7 +234,6 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 for (const button of document.querySelectorAll("[data-example]")) {
   button.addEventListener("click", async () => choose([await example(button.dataset.example)]));
 }
-byId("known").addEventListener("change", (event) => { if (event.target.files.length) learn([...event.target.files]); });
 byId("unlearn").addEventListener("click", unlearn);
 byId("explain").addEventListener("click", draw);
 byId("player").addEventListener("timeupdate", () => {
@@ -226,6 +246,8 @@ byId("player").addEventListener("timeupdate", () => {
 info = await describe();
 info.emotions.forEach(colour); // the same colours at every visit
 byId("card").textContent = info.card;
+const corpus = info.about.corpus.name;
+byId("trained").textContent = `Trained on ${corpus.startsWith("CREMA-D") ? "acted English speech (CREMA-D)" : corpus}.`;
 byId("where").textContent = info.public
   ? "The recording is sent to this server, which answers and keeps nothing."
   : "The recording stays on this machine.";
