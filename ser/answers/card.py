@@ -53,8 +53,8 @@ def card(about: dict) -> str:
         f"Licence     {corpus['licence']}",
         "",
         *(["Acted speech in English, in a quiet room."] if corpus["name"].startswith("CREMA-D") else []),
-        "An answer says what the voice sounds like, nothing about what a person feels. Not for decisions about",
-        "people: not in hiring, policing, health or anywhere else.",
+        "An answer says what the voice sounds like, nothing about what a person feels.",
+        "Not for decisions about people: not in hiring, policing, health or anywhere else.",
     ]
     return "\n".join(lines)
 
