@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
-import scipy.signal
+import scipy  # scipy.signal where it is first used: every stage reads this file's parameters, and few filter
 import soundfile
 import soxr
 from numpy.typing import NDArray

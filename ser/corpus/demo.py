@@ -10,8 +10,8 @@ emotions overlap. It is no speech: it proves that the pipeline works, and nothin
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # scipy.signal where it is first used: the server, which shows two voices, starts sooner
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from ser.corpus.crema_d import SENTENCES
 from ser.emotions import EMOTIONS
@@ -150,8 +150,8 @@ def _glottal_source(pitch_hz: NDArray[np.float64], manner: Manner, rng: np.rando
     while position < len(pitch_hz):
         pulses[int(position)] = 1.0
         position += SAMPLE_RATE / pitch_hz[int(position)] * max(0.5, 1 + rng.normal(0, manner.jitter))
-    source = lfilter([1], [1, -0.95], lfilter([1], [1, -0.9], pulses))
-    return lfilter([1, -1], [1], source)  # radiation at the lips
+    source = scipy.signal.lfilter([1], [1, -0.95], scipy.signal.lfilter([1], [1, -0.9], pulses))
+    return scipy.signal.lfilter([1, -1], [1], source)  # radiation at the lips
 
 
 def _resonator(signal: NDArray[np.float64], centre_hz: float, bandwidth_hz: float) -> NDArray[np.float64]:
@@ -159,7 +159,7 @@ def _resonator(signal: NDArray[np.float64], centre_hz: float, bandwidth_hz: floa
     centre_hz = min(centre_hz, 0.45 * SAMPLE_RATE)
     radius = np.exp(-np.pi * bandwidth_hz / SAMPLE_RATE)
     b = 2 * radius * np.cos(2 * np.pi * centre_hz / SAMPLE_RATE)
-    return lfilter([1 - b + radius**2], [1, -b, radius**2], signal)
+    return scipy.signal.lfilter([1 - b + radius**2], [1, -b, radius**2], signal)
 
 
 def _formants(source: NDArray[np.float64], centres_hz: list[float]) -> NDArray[np.float64]:
