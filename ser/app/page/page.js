@@ -218,11 +218,8 @@ recordWith("live", "Stop", {
   done: (blob) => { live.stop(); byId("answer").setAttribute("aria-live", "polite"); ask(blob); },
 });
 for (const [id, take] of [["file", choose], ["folder", chooseFolder], ["known", learnChosen]]) {
-  byId(id).addEventListener("change", (event) => {
-    const files = [...event.target.files];
-    event.target.value = ""; // so that the same file can be chosen again
-    take(files);
-  });
+  byId(id).addEventListener("click", (event) => { event.target.value = ""; }); // so that the same file can be chosen again
+  byId(id).addEventListener("change", (event) => take([...event.target.files]));
 }
 for (const kind of ["dragover", "dragleave", "drop"]) {
   byId("drop").addEventListener(kind, (event) => {
