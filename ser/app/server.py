@@ -137,7 +137,7 @@ class Queue:
 
     async def outcomes(self, request: Request, recordings: list, recognizer: Recognizer) -> list[Outcome]:
         """The outcome of each recording, as long as somebody waits for them."""
-        until, found = time.monotonic() + RECOGNITION_SECONDS, []
+        until, found = deadline(), []
         for name, recording in recordings:
             if await request.is_disconnected():
                 raise ClientDisconnect
@@ -178,8 +178,8 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: Que
     async def explain(request: Request, bundle: int = 1) -> Response:
         """A picture of one recording: waveform, spectrogram, and what the 2D network looked at."""
 
-        def draw(recording, knowing: Recognizer):
-            found = ask.recognize(recording, knowing, time.monotonic() + RECOGNITION_SECONDS)
+        def draw(recording, knowing: Recognizer, until: float):
+            found = ask.recognize(recording, knowing, until)
             picture.append(explain_recording(knowing, recording, found, title="the recording")[0])
             return found
 
@@ -189,7 +189,7 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: Que
                 return refusal(415, "unreadable", f"{len(recordings)} recordings; send one")
             ((name, recording),) = recordings
             knowing = ask.recognizer(bundle, profile)
-            outcome = await ask.run(lambda: outcome_of(name, lambda: draw(recording, knowing)))
+            outcome = await ask.run(partial(outcome_of, name, partial(draw, recording, knowing, deadline())))
         return Response(picture[0], media_type="image/png") if outcome.recognition else _refuse(outcome)
 
     @server.post("/calibrate", response_model=Calibration, openapi_extra=RECORDING)
@@ -200,7 +200,7 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: Que
         """
         async with _recordings(request) as (recordings, _):
             own = ask.recognizer(bundle)
-            heard = partial(ask.listen_to_all, recordings, own, time.monotonic() + RECOGNITION_SECONDS)
+            heard = partial(ask.listen_to_all, recordings, own, deadline())
             profile, _, failures = await ask.run(lambda: profile_from(own, heard()))
         if profile is None:
             return _refuse(failures[0])
@@ -226,6 +226,11 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: Que
     def health() -> dict:
         """Whether the server answers; needs no token."""
         return {"status": "ok"}
+
+
+def deadline() -> float:
+    """When a request that has come now must be answered, by ``time.monotonic()``; its turn may come later."""
+    return time.monotonic() + RECOGNITION_SECONDS
 
 
 def _without_paths(about: dict) -> dict:
