@@ -166,7 +166,8 @@ def _predict(options: argparse.Namespace) -> int:
         target, answered = _open_table(options.output, columns, resume=options.resume)
     if answered:
         paths = [path for path in paths if path == STANDARD_INPUT or os.path.abspath(path) not in answered]
-        print(f"ser: {options.output} has {len(answered)} answers; {len(paths)} files are left.", file=sys.stderr)
+        left = f"{len(paths)} file{' is' if len(paths) == 1 else 's are'} left"
+        print(f"ser: {options.output} has {len(answered)} answers; {left}.", file=sys.stderr)
     writer = csv.DictWriter(target, columns, lineterminator="\n")
     if options.csv and not options.output:
         writer.writeheader()

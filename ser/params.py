@@ -18,7 +18,7 @@ from ser.corpus.partitions import Split
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.features.families import FrameFeatures, Spectrograms
-from ser.settings import Block, Count, Fraction, Labels, Positive, Schedule, Seed
+from ser.settings import Block, Count, Fraction, Labels, Positive, Schedule, Seed, Weight
 from ser.training.settings import Training
 
 
@@ -67,9 +67,10 @@ class DemoCorpus(Block):
 
 
 class Evaluate(Block):
-    """Intervals of the scores, and when an answer is 'not sure'."""
+    """The fusion, intervals of the scores, and when an answer is 'not sure'."""
 
     bootstrap_samples: Annotated[int, Field(ge=100)]
+    fusion_weights: dict[str, Weight]
     not_sure_below: Fraction
     least_temperature: Positive
     seed: Seed
@@ -106,6 +107,14 @@ class Params(Block):
         if unknown:
             raise ValueError(f"copies names {', '.join(map(repr, unknown))}; expected some of {', '.join(known)}")
         return training
+
+    @model_validator(mode="after")
+    def _known_weights(self):
+        unknown = set(self.evaluate.fusion_weights) - set(self.networks)
+        if unknown:
+            known = ", ".join(self.networks)
+            raise ValueError(f"evaluate.fusion_weights names {', '.join(sorted(unknown))}; expected some of {known}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

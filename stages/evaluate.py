@@ -24,7 +24,7 @@ def evaluate() -> str:
         name: table[[f"{name}_{emotion}" for emotion in clips.emotions]].to_numpy(np.float32)
         for name in (*params.networks, BASELINE)
     }
-    fusion = fuse({name: said[name] for name in params.networks})
+    fusion = fuse({name: said[name] for name in params.networks}, params.evaluate.fusion_weights)
     probabilities = {name: said[name] for name in params.networks} | {FUSION: fusion, BASELINE: said[BASELINE]}
     index = artifacts.read_parquet("data/clips.parquet")
     page = scores_page(write_scores(probabilities, clips, index, params))

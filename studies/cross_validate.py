@@ -63,7 +63,7 @@ def summary_of(study: str, params: Params) -> dict:
     clips, runs = read_clips(), runs_of(study)
     settings = {run.fold: run.settings(params) for run in runs}
     answers = read_answers(runs, params)
-    answers += fuse_answers(answers)
+    answers += fuse_answers(answers, params.evaluate.fusion_weights)
 
     def summaries(found: list[Answer]) -> dict:
         rows: dict[str, list[dict]] = {}
@@ -119,7 +119,7 @@ def profile_scores(runs: list[Run], clips: Clips, params: Params) -> dict:
         if len(rows) == 0:  # no speaker has so many clips
             continue
         given = {name: np.concatenate([answers for _, answers in kept]) for name, kept in parts.items()}
-        given["fusion"] = fuse(given)
+        given["fusion"] = fuse(given, params.evaluate.fusion_weights)
         asked = scored_of(clips)[rows]
         found[profile] = {name: asked.score(answers, params.evaluate) for name, answers in given.items()}
     return found

@@ -1,10 +1,13 @@
 """What classifiers said of every clip, brought together over networks, seeds and folds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ser.scoring.fusion import fuse
+from ser.scoring.scores import FUSION
 from studies.plan import NETWORKS
 
 
@@ -19,18 +22,20 @@ class Answer:
     subsets: NDArray[np.str_]
 
 
-def _mean(answers: list[Answer], **changes) -> Answer:
-    mean = np.mean([answer.probabilities for answer in answers], axis=0)
-    return replace(answers[0], probabilities=mean, **changes)
-
-
-def fuse_answers(answers: list[Answer]) -> list[Answer]:
-    """The mean of both networks' probabilities, for every fold and seed."""
+def fuse_answers(answers: list[Answer], weights: Mapping[str, float]) -> list[Answer]:
+    """Both networks' probabilities fused, for every fold and seed; see ``ser.scoring.fusion``."""
     pairs: dict[tuple[int, int], list[Answer]] = {}
     for answer in answers:
         if answer.classifier in NETWORKS:
             pairs.setdefault((answer.fold, answer.seed), []).append(answer)
-    return [_mean(pair, classifier="fusion") for pair in pairs.values()]
+    return [
+        replace(
+            pair[0],
+            classifier=FUSION,
+            probabilities=fuse({answer.classifier: answer.probabilities for answer in pair}, weights),
+        )
+        for pair in pairs.values()
+    ]
 
 
 def average_seeds(answers: list[Answer]) -> list[Answer]:
@@ -38,7 +43,11 @@ def average_seeds(answers: list[Answer]) -> list[Answer]:
     seeds: dict[tuple[int, str], list[Answer]] = {}
     for answer in answers:
         seeds.setdefault((answer.fold, answer.classifier), []).append(answer)
-    return [_mean(group) for group in seeds.values() if len(group) > 1]
+    return [
+        replace(group[0], probabilities=np.mean([answer.probabilities for answer in group], axis=0))
+        for group in seeds.values()
+        if len(group) > 1
+    ]
 
 
 def pool_tests(folds: list[Answer]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -72,7 +72,7 @@ def _kind(schema: dict) -> str:
     if kind == "array":
         return f"list of: {_kind(schema['items'])}"
     if kind == "object":
-        return "word: emotion, ..."
+        return f"name: {_kind(schema['additionalProperties'])}, ..."
     return " ".join([names.get(kind, kind), *said])
 
 
@@ -84,6 +84,8 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_shown(own)}' for key, own in value.items())}}}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

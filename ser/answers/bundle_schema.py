@@ -11,7 +11,7 @@ from ser.audio.preprocessing import Preprocess
 from ser.errors import InputError
 from ser.features.families import FrameFeatures, Spectrograms
 from ser.features.relative import MOST_FRAMES
-from ser.settings import Emotion, Labels
+from ser.settings import Emotion, Labels, Weight
 
 MOST_VALUES = 2_000_000  # samples in all frames of a window, which overlap
 
@@ -56,25 +56,26 @@ class Corpus(Known):
     actors: Count
 
 
-class PlainSpectrograms(Spectrograms):
-    """Spectrograms of bundles of before 0.3 have no tracks."""
-
-    tracks: list[str] = Field(default_factory=list)
-
-
 class Words(Partly):
-    """The words of the corpus for the emotions; not in bundles of before 0.3."""
+    """The words of the corpus for the emotions."""
 
-    labels: Labels | None = None
+    labels: Labels | None
+
+
+class Weights(Partly):
+    """Of the networks in the fusion."""
+
+    fusion_weights: dict[str, Weight]
 
 
 class Params(Partly):
     """The parameters that an answer is computed with, and the words for the emotions."""
 
-    corpus: Words = Words()
+    corpus: Words
+    evaluate: Weights
     preprocess: Preprocess
     features_1d: FrameFeatures
-    spectrograms: PlainSpectrograms
+    spectrograms: Spectrograms
 
 
 class Scores(Partly):
@@ -163,7 +164,7 @@ class Description(Known):
     """``bundle.json`` without its hash."""
 
     format: Literal["ser-bundle"]
-    format_version: Literal[3]
+    format_version: Literal[4]
     emotions: Annotated[list[Emotion], Field(min_length=2, max_length=100), AfterValidator(_ordered)]
     networks: Annotated[dict[Name, NetworkReads], Field(min_length=1, max_length=10)]
     params: dict[str, Any]

@@ -231,8 +231,9 @@ class Recognizer:
         return self.sessions[name].get_inputs()[1].shape[1]
 
     def calibrated(self, networks: dict[str, NDArray]) -> NDArray[np.float32]:
-        """The mean of the networks' probabilities, tempered."""
-        return temper(fuse({name: networks[name] for name in self.networks}), self.about["temperature"])
+        """The networks' probabilities fused, and tempered."""
+        said = {name: networks[name] for name in self.networks}
+        return temper(fuse(said, self.params.evaluate.fusion_weights), self.about["temperature"])
 
     def recognize(self, samples: NDArray[np.float32], sample_rate: int) -> Recognition:
         """The answer for a recording that is in memory.

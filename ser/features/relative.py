@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LOUD_DB = 15.0  # a frame is loud when it lies within this of the clip's loudest
+# A frame is loud when it lies within LOUD_DB of the clip's loudest and ABOVE_QUIET_DB above the mean of the quiet ones,
+# those QUIET_DB or more below the loudest.
+LOUD_DB, QUIET_DB, ABOVE_QUIET_DB = 20.0, 15.0, 4.0
+LEAST_QUIET_FRAMES = 5  # fewer say nothing of the noise
+FALL_DB = 30.0  # of the spectrum by which loudness is judged, from the lowest mel band to the highest
 FLOOR = -1.0  # deviations: levels below say nothing, since there the room speaks
 CEILING = 5.0  # deviations
 VOICED_HARMONICITY = 0.5

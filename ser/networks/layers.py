@@ -3,23 +3,37 @@
 import keras
 from keras import layers, ops
 
-from ser.features.relative import CEILING, FLOOR, LOUD_DB, VOICED_HARMONICITY, Scales
+from ser.features.relative import (
+    ABOVE_QUIET_DB,
+    CEILING,
+    FALL_DB,
+    FLOOR,
+    LEAST_QUIET_FRAMES,
+    LOUD_DB,
+    QUIET_DB,
+    VOICED_HARMONICITY,
+    Scales,
+)
 
 DECIBEL = 10.0 / 2.302585092994046  # of a natural logarithm of power
 USUAL_LEVEL_DB, USUAL_LEVEL_SPREAD_DB = 85.0, 10.0  # of a clip's loudest frames, above ``mel.FLOOR_POWER``
 SMOOTHED_FRAMES = 5  # over which the loudest level is averaged, so that a click is not the clip's level
+TIMES_EQUALISED = 2
 
 
 @keras.saving.register_keras_serializable("ser")
 class FrameSums(layers.Layer):
     """Which frames of a clip are loud, how loud the clip is, and sums of each feature over its loud frames.
 
-    A frame is padding when it is 0 in every feature, as the features of digital silence are; it is loud when
-    it lies within ``LOUD_DB`` of the clip's loudest. What lies between is the room's noise, whose distance
-    from the voice says how loudly somebody spoke only as long as the microphone stays the same.
+    A frame is padding when it is 0 in every feature, as the features of digital silence are. What is loud is judged
+    after equalisation, with the mean spectrum of the clip's loud frames brought to one that all clips share, so that
+    neither a microphone's response nor a steady noise in some bands decides which frames speak. The louder the quiet
+    frames are, the nearer to the loudest must a loud one be; see ``ser.features.relative``. What is not loud is the
+    room's noise, whose distance from the voice says how loudly somebody spoke only as long as the microphone stays
+    the same.
 
     Input: ``(batch, frames, features)``. Output: sums ``(batch, 3, features)`` of count, value and square;
-    whether loud ``(batch, frames, 1)``; level of the loudest frames ``(batch, 1, 1)``, dB
+    whether loud ``(batch, frames, 1)``; level of the loudest frames, as recorded, ``(batch, 1, 1)``, dB
     """
 
     def __init__(self, scales: dict, **kwargs):
@@ -28,17 +42,18 @@ class FrameSums(layers.Layer):
 
     def call(self, features):
         sound = ops.any(ops.not_equal(features, 0), axis=-1, keepdims=True)
-        level = self._level(features)
-        smooth = ops.average_pool(ops.where(sound, level, 0.0), SMOOTHED_FRAMES, strides=1, padding="same")
-        top = ops.max(smooth, axis=1, keepdims=True)
-        loud = ops.cast(ops.logical_and(sound, level > top - LOUD_DB), "float32")
+        level = recorded = self._level(features)
+        for _ in range(TIMES_EQUALISED if self.scales.mel_columns[1] else 0):
+            level = self._equalised(features, ops.logical_and(sound, level > _loudest(level, sound) - QUIET_DB))
+        loud = ops.cast(ops.logical_and(sound, level > _threshold(level, sound)), "float32")
         weights = loud * ops.ones((features.shape[-1],))
         if self.scales.pitch is not None:  # the pitch of a frame without a voice is none
             voiced = ops.cast(features[..., self.scales.harmonicity, None] > VOICED_HARMONICITY, "float32")
             of_pitch = ops.convert_to_tensor(self.scales.is_pitch, "float32")
             weights = weights * (1 - of_pitch + of_pitch * voiced)
         parts = [weights, weights * features, weights * ops.square(features)]
-        return ops.stack([ops.sum(part, axis=1) for part in parts], axis=1), loud, top
+        sums = ops.stack([ops.sum(part, axis=1) for part in parts], axis=1)
+        return sums, loud, _loudest(recorded, sound)
 
     def _level(self, features):
         """Level of each frame ``(batch, frames, 1)``: the sum of the powers of all columns that are levels."""
@@ -46,8 +61,33 @@ class FrameSums(layers.Layer):
         power = is_level * ops.exp(features * is_level * (1 / DECIBEL))
         return DECIBEL * ops.log(ops.maximum(ops.sum(power, axis=-1, keepdims=True), 1.0))
 
+    def _equalised(self, features, loud):
+        """Level of each frame by its mel bands, whose means over the loud frames are brought to a common spectrum."""
+        first, end = self.scales.mel_columns
+        bands, loud = features[..., first:end], ops.cast(loud, "float32")
+        share = ops.reciprocal(ops.maximum(ops.sum(loud, axis=1, keepdims=True), 1.0))
+        mean = share * ops.sum(loud * bands, axis=1, keepdims=True)
+        common = ops.linspace(USUAL_LEVEL_DB, USUAL_LEVEL_DB - FALL_DB, end - first)
+        return DECIBEL * ops.log(ops.sum(ops.exp((bands - mean + common) * (1 / DECIBEL)), axis=-1, keepdims=True))
+
     def get_config(self):
         return {**super().get_config(), "scales": vars(self.scales)}
+
+
+def _loudest(level, sound):
+    """Level of the loudest frames of each clip ``(batch, 1, 1)``, averaged so that a click is none of them."""
+    smooth = ops.average_pool(ops.where(sound, level, 0.0), SMOOTHED_FRAMES, strides=1, padding="same")
+    return ops.max(smooth, axis=1, keepdims=True)
+
+
+def _threshold(level, sound):
+    """Level ``(batch, 1, 1)`` above which the frames of each clip are loud; see ``ser.features.relative``."""
+    top = _loudest(level, sound)
+    quiet = ops.cast(ops.logical_and(sound, level <= top - QUIET_DB), "float32")
+    frames = ops.sum(quiet, axis=1, keepdims=True)
+    noise = ops.sum(quiet * level, axis=1, keepdims=True) * ops.reciprocal(ops.maximum(frames, 1.0))
+    noisy = ops.maximum(top - LOUD_DB, noise + ABOVE_QUIET_DB)
+    return ops.where(frames >= LEAST_QUIET_FRAMES, noisy, top - LOUD_DB)
 
 
 @keras.saving.register_keras_serializable("ser")

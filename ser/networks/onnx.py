@@ -12,6 +12,9 @@ import onnx
 
 import ser.networks.layers  # noqa: F401  the networks' own layers must be known to Keras before a file names them
 
+# A step of tf2onnx that fails is an error. Otherwise it copies the graph before each of them, to go on without.
+os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "false")
+
 
 def to_onnx(model: keras.Model, *, features: str, columns: list[str]) -> bytes:
     """The network as ONNX, by Keras's own export; its batch may have any size.

@@ -129,6 +129,40 @@ def test_sums_are_of_loud_frames_and_of_the_pitch_in_voiced_ones():
     assert float(np.asarray(top)[0, 0, 0]) == pytest.approx(10 * np.log10(1e6 + 10**5.8), abs=0.01)
 
 
+def loud_frames(clip: np.ndarray) -> list[int]:
+    """Which frames of a clip ``(frames, mel bands)`` are loud."""
+    table = column_table(FEATURES.model_copy(update={"n_mels": clip.shape[1]}), ["log_mel"])
+    _, loud, _ = FrameSums(vars(scales_of(table)))(clip[None].astype(np.float32))
+    return np.flatnonzero(np.asarray(loud)[0, :, 0]).tolist()
+
+
+def test_neither_a_response_nor_a_noise_in_some_bands_decides_which_frames_are_loud(rng):
+    voice = np.linspace(85, 45, 20) + rng.normal(0, 3, (40, 20))
+    voice[20:] = 30
+    for noise in (0, 60):  # dB, in the upper bands of every frame, louder than the voice is there
+        for slope in (-2, 0, 3):  # dB a band
+            recorded = np.where(np.arange(20) >= 14, np.maximum(voice, noise), voice) + slope * np.arange(20)
+            assert loud_frames(recorded) == list(range(20)), (noise, slope)
+
+
+def test_frames_near_the_noise_are_loud_only_where_there_is_none():
+    clip = np.full((30, 8), 80.0)
+    clip[10:] -= 18
+    assert loud_frames(clip) == list(range(10))
+    assert loud_frames(clip[:13]) == list(range(13))  # three frames are no noise, but the end of a word
+
+
+def test_one_band_or_none_is_enough_to_tell_what_is_loud():
+    levels = np.repeat([60.0, 30.0], 10)
+    assert loud_frames(levels[:, None]) == list(range(10))
+    table = column_table(FEATURES, ["energy", "zero_crossing_rate"])
+    clip = np.stack([levels, np.full(20, 0.2)], axis=1)[None].astype(np.float32)
+    _, loud, _ = FrameSums(vars(scales_of(table)))(clip)
+    assert np.asarray(loud)[0, :, 0].tolist() == [1] * 10 + [0] * 10
+    model = built(CNN1D, table, 20).answering
+    assert np.isfinite(np.asarray(model([clip, none(model, 1)])[0])).all()
+
+
 def test_relative_levels_end_at_the_floor_and_other_features_outside_loud_frames():
     table = column_table(FEATURES.model_copy(update={"n_mels": 2}), ["log_mel", "zero_crossing_rate"])
     scales = vars(scales_of(table))

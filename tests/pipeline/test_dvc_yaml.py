@@ -268,6 +268,8 @@ RERUNS = {
         }.items()
     },
     "evaluate.bootstrap_samples": (500, SCORING[1:]),
+    "evaluate.fusion_weights.cnn1d": (1.0, SCORING),
+    "evaluate.fusion_weights.cnn2d": (3.0, SCORING),
     "evaluate.not_sure_below": (0.5, SCORING[1:]),
     "evaluate.least_temperature": (1.0, SCORING[1:]),
     "evaluate.seed": (1, SCORING[1:]),

@@ -34,6 +34,7 @@ def test_the_projects_own_parameters_are_valid():
         ("augment.device.snr_db", [38.0, 5.0], "lower value first"),
         ("corpus.min_duration_seconds", 100.0, "below max_duration_seconds"),
         ("train_cnn1d.epochs", 0, "train_cnn1d.epochs is 0"),
+        ("evaluate.fusion_weights", {"cnn3d": 2.0}, "fusion_weights names cnn3d; expected some of cnn1d, cnn2d"),
     ],
 )
 def test_impossible_values_name_the_key_and_the_value(folder, key, value, message):

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from scipy import special
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
 
 from ser.emotions import EMOTIONS
 from ser.networks.baseline import build_baseline, functionals
+from ser.scoring.fusion import fuse
 from ser.scoring.metrics import age_band
 from ser.scoring.scores import (
     accuracy,
@@ -37,6 +39,18 @@ def test_scores_equal_scikit_learn(answers):
     assert unweighted_average_recall(counts) == pytest.approx(balanced_accuracy_score(actual, predicted))
     assert macro_f1(counts) == pytest.approx(f1_score(actual, predicted, average="macro"))
     np.testing.assert_allclose(recalls(counts), recall_score(actual, predicted, average=None))
+
+
+def test_fusion_is_the_softmax_of_the_weighted_mean_of_logits(rng):
+    first, second = rng.normal(0, 3, (2, 50, 6)).astype(np.float32)
+    networks = {"cnn1d": special.softmax(first, axis=1), "cnn2d": special.softmax(second, axis=1)}
+    np.testing.assert_allclose(
+        fuse(networks, {"cnn1d": 3.0}), special.softmax((3 * first + second) / 4, axis=1), rtol=1e-4
+    )
+    np.testing.assert_allclose(fuse(networks, {}), fuse(networks, {"cnn1d": 2.0, "cnn2d": 2.0}), rtol=1e-6)
+    np.testing.assert_allclose(fuse({"cnn1d": networks["cnn1d"]}, {}), networks["cnn1d"], rtol=1e-4)
+    sure = np.eye(6, dtype=np.float32)[:2]
+    assert np.isfinite(fuse({"cnn1d": sure, "cnn2d": sure[::-1]}, {})).all()
 
 
 def test_an_emotion_that_does_not_occur_does_not_count():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from ser.corpus.partitions import published_partition
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.params import load
+from ser.scoring.fusion import fuse
 from ser.scoring.metrics import Scored
 from ser.scoring.tables import scores_page
 from ser.training.devices import gpus
@@ -86,11 +88,14 @@ def answer(classifier: str, fold: int, seed: int, value: float) -> Answer:
     return Answer(classifier, fold, seed, np.full((4, 6), value, np.float32), subsets)
 
 
-def test_fusion_and_seeds_are_means():
+def test_the_networks_of_a_fold_are_fused_and_seeds_are_means(rng):
+    said = {name: rng.dirichlet(np.ones(6), 4) for name in ("cnn1d", "cnn2d")}
+    pair = [replace(answer(name, 1, 0, 0.0), probabilities=given) for name, given in said.items()]
+    answers = [pair[0], answer("cnn2d", 2, 0, 0.4), pair[1], answer("cnn1d", 2, 0, 0.2), answer("cnn1d", 1, 1, 0.6)]
+    fused = [one for one in fuse_answers(answers, {"cnn1d": 3.0}) if (one.fold, one.seed) == (1, 0)]
+    assert [one.classifier for one in fused] == ["fusion"]
+    np.testing.assert_allclose(fused[0].probabilities, fuse(said, {"cnn1d": 3.0}), rtol=1e-6)
     answers = [answer("cnn1d", 1, 0, 0.2), answer("cnn2d", 1, 0, 0.4), answer("cnn1d", 1, 1, 0.6)]
-    (fused,) = [one for one in fuse_answers(answers) if one.seed == 0]
-    assert (fused.classifier, fused.fold) == ("fusion", 1)
-    np.testing.assert_allclose(fused.probabilities, 0.3)
     (averaged,) = average_seeds(answers)
     assert averaged.classifier == "cnn1d"
     np.testing.assert_allclose(averaged.probabilities, 0.4)
