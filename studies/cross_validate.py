@@ -9,7 +9,6 @@ up to date. Each processor trains one network at a time; a GPU one, or ``--jobs`
 import argparse
 
 import numpy as np
-import tensorflow
 
 from ser import artifacts
 from ser.errors import InputError
@@ -19,6 +18,7 @@ from ser.scoring.fusion import fuse
 from ser.scoring.metrics import Scored, classifier_metrics, groups_of
 from ser.scoring.scores import BASELINE
 from ser.training.data import Clips
+from ser.training.devices import gpus
 from stages.shared.clips import read_clips
 from stages.shared.console import run as run_stage
 from studies.plan import NETWORKS, STUDIES, Run, runs_of
@@ -32,7 +32,7 @@ GROUPS = ("sex", "age_band", "race")
 
 def default_jobs() -> int:
     """One training a processor (``SER_WORKERS`` sets another number), or one where there is a GPU."""
-    return 1 if tensorflow.config.list_physical_devices("GPU") else workers()
+    return 1 if gpus() else workers()
 
 
 def train_missing(runs: list[Run], params: Params, jobs: int) -> int:
