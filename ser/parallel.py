@@ -1,4 +1,4 @@
-"""One map over chunks of clips: in threads of this process, or on the workers of a Dask cluster.
+"""One map over chunks of clips: in threads or processes of this machine, or on the workers of a Dask cluster.
 
 Where it runs is an environment variable and no parameter, since it changes no result and must rerun
 no stage.
@@ -21,14 +21,15 @@ import ser
 from ser import artifacts
 from ser.errors import InputError
 
-WORKERS_VARIABLE = "SER_WORKERS"  # how many threads; by default one a processor
+WORKERS_VARIABLE = "SER_WORKERS"  # how many threads or processes; by default one a processor
 SCHEDULER_VARIABLE = "SER_DASK_SCHEDULER"  # address of a Dask scheduler, such as tcp://10.0.0.1:8786
+THREADS_SCALE_TO = 4  # workers; beyond it they wait for the interpreter's lock
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 CONNECT_SECONDS = 20  # how long a scheduler may take to answer, and a first worker to appear
 
 
 def workers() -> int:
-    """How many threads compute on this machine."""
+    """How many threads or processes compute on this machine."""
     value = os.environ.get(WORKERS_VARIABLE)
     if value is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -41,9 +42,10 @@ def map_chunks(function: Callable, items: Sequence, *, chunk: int) -> Iterator:
     """Yield ``function(items[i : i + chunk])`` for consecutive parts of ``items``, in their order.
 
     At most two chunks a worker are under way, and a task holds only its own items, so neither memory
-    nor messages grow with their number. Threads serve where processes would not be faster: the time
-    goes into NumPy and SciPy, which release the interpreter's lock, and processes cost seconds to start.
-    Small matrix products would start a thread pool for each clip: every worker keeps to one thread.
+    nor messages grow with their number. Up to four workers are threads: most of the time goes into NumPy
+    and SciPy, which release the interpreter's lock, and processes cost seconds to start. More workers are
+    processes, where each has a chunk or more. Small matrix products would start a thread pool for each
+    clip: every worker keeps to one thread.
 
     Raises
     ------
@@ -53,11 +55,21 @@ def map_chunks(function: Callable, items: Sequence, *, chunk: int) -> Iterator:
     address = os.environ.get(SCHEDULER_VARIABLE)
     if address:
         yield from _map_on_cluster(address, function, chunks)
+    elif workers() > THREADS_SCALE_TO and len(items) > workers() * chunk:
+        yield from _pool("loky")(delayed(_in_process)(function, items) for items in chunks)
     else:
-        pool = Parallel(workers(), backend="threading", return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
         _keep_freed_memory()
         with threadpool_limits(1):
-            yield from pool(delayed(function)(items) for items in chunks)
+            yield from _pool("threading")(delayed(function)(items) for items in chunks)
+
+
+def _pool(backend: str) -> Parallel:
+    return Parallel(workers(), backend=backend, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
+
+
+def _in_process(function: Callable, items: Sequence):
+    _keep_freed_memory()
+    return _single_threaded(function, items)
 
 
 def _keep_freed_memory() -> None:

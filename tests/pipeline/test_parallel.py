@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from helpers import ROOT
 
@@ -21,6 +22,25 @@ before = psutil.Process().memory_info().rss
 list(map_chunks(compute, range(20), chunk=1))
 print(psutil.Process().memory_info().rss - before)
 """
+
+
+PROCESSES = """
+import os, sys
+import numpy as np
+from ser.parallel import map_chunks
+
+found = list(map_chunks(lambda items: (os.getpid(), np.sqrt(items)), range(int(sys.argv[1])), chunk=2))
+print(len({process for process, _ in found} - {os.getpid()}), *np.concatenate([roots for _, roots in found]) ** 2)
+"""
+
+
+@pytest.mark.parametrize(("workers", "items", "elsewhere"), [("4", 40, False), ("5", 40, True), ("5", 10, False)])
+def test_more_workers_than_threads_serve_are_processes(workers, items, elsewhere):
+    command, environment = [sys.executable, "-c", PROCESSES, str(items)], os.environ | {"SER_WORKERS": workers}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    processes, *squares = map(float, done.stdout.split())
+    assert (processes > 1) == elsewhere
+    np.testing.assert_allclose(squares, range(items))
 
 
 @pytest.mark.skipif(
