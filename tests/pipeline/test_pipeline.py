@@ -57,6 +57,14 @@ def test_another_clean_run_with_other_workers_writes_the_same_bytes(finished, pr
     assert (project.folder / "dvc.lock").read_text() == (finished.folder / "dvc.lock").read_text()
 
 
+def test_another_protocol_changes_no_byte_of_what_features_are_made_of(copied):
+    index = [copied.folder / "data" / name for name in ("clips.parquet", "rejected.csv")]
+    before = [artifacts.hash_file(path) for path in index]
+    set_params(copied.folder, {"split.protocol": "clip"})
+    assert copied.repro("split") == ["split"]
+    assert [artifacts.hash_file(path) for path in index] == before
+
+
 def test_metrics_and_plots_are_shown(finished, tmp_path):
     assert "uar.fusion" in finished.run("dvc", "metrics", "show").stdout
     finished.run("dvc", "plots", "show", "-o", str(tmp_path / "plots"))

@@ -126,6 +126,11 @@ def test_a_clone_without_the_audio_goes_on_from_the_remote(finished: Project, s3
     assert artifacts.hash_file(second.folder / name) == artifacts.hash_file(first.folder / name)
 
     set_params(second.folder, {"train_cnn1d.dropout": 0.1})
-    assert second.repro("--pull", "--allow-missing", "train_cnn1d") == ["train_cnn1d"]
+    assert second.repro("--pull", "--allow-missing", "export") == [
+        "train_cnn1d",
+        "predict",
+        "evaluate",
+        "export",
+    ]
     assert not (second.folder / "data" / "demo").exists()
     assert "AudioWAV" not in os.listdir(second.folder / "data")
