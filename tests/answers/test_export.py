@@ -101,7 +101,7 @@ def test_no_flipped_byte_goes_unnoticed(packed, seed):
         ({"temperature": 1e308}, "temperature"),
         ({"threshold": 2.0}, "threshold"),
         ({"metrics": None}, "metrics"),
-        ({"params": {}}, "preprocess: Field required"),
+        ({"params": {}}, "corpus: Field required"),
         ({"params": ABOUT["params"] | {"preprocess": 5}}, "preprocess"),
         ({"emotions": ["joy"]}, "emotions"),
         ({"emotions": ["joy", "anger"]}, "emotions.*alphabet"),

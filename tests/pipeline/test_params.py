@@ -83,7 +83,7 @@ def test_a_network_checks_its_own_block(folder, changes, message):
 def test_a_block_without_a_network_says_so(folder):
     from ser.networks.network import find_network
 
-    text = (folder / "params.yaml").read_text().replace("train_cnn1d:", "train_crnn:")
+    text = (folder / "params.yaml").read_text().replace("train_cnn1d:", "train_crnn:").replace("{cnn1d:", "{crnn:")
     (folder / "params.yaml").write_text(text)
     (name, *_) = load(folder / "params.yaml").networks
     with pytest.raises(InputError, match=r"train_crnn: ser/networks/crnn\.py does not define NETWORK"):
