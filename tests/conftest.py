@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import SMALL, Project, made_once
+from helpers import SMALL, STUDY_OF_CLIP, Project, made_once, set_seeds_of_clip
 
 # What Numba compiles for librosa, the reference, takes half a minute: kept from run to run, for each worker by itself,
 # since two processes that write one cache at once damage it.
@@ -46,6 +46,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = made_once("finished", run_once, tmp_path_factory)
     project.first_printed = project.printed  # a later repro prints something else
     return project
+
+
+@pytest.fixture(scope="session")
+def studied(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The finished project in which the study ``clip`` with two seeds was trained on this machine.
+
+    The leaking study is the cheapest: it has one split, which any corpus can fill.
+    """
+
+    def train_once(folder: Path) -> Project:
+        project = finished.copy_to(folder)
+        set_seeds_of_clip(project.folder, "(0, 1)")
+        project.ran, project.printed = [], project.run(*STUDY_OF_CLIP).stdout
+        return project
+
+    return made_once("studied", train_once, tmp_path_factory)
 
 
 @pytest.fixture

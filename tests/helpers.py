@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -177,6 +178,15 @@ def ran_stages(output: str) -> list[str]:
     """Stages that a ``dvc repro`` ran, from what it printed."""
     prefix = "Running stage '"
     return [line[len(prefix) :].split("'")[0] for line in output.splitlines() if line.startswith(prefix)]
+
+
+STUDY_OF_CLIP = (sys.executable, "-m", "studies.cross_validate", "--study", "clip")
+
+
+def set_seeds_of_clip(folder: Path, seeds: str) -> None:
+    """Let the study ``clip`` of a copied project have these seeds."""
+    plan = folder / "studies" / "plan.py"
+    plan.write_text(re.sub(r'Study\("clip".*?\)(?=,\n)', f'Study("clip", seeds={seeds})', plan.read_text()))
 
 
 def made_once(name: str, make: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory) -> Project:

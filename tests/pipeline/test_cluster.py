@@ -10,7 +10,7 @@ import cloudpickle
 import numpy as np
 import pytest
 from dask_cluster import running_cluster
-from helpers import ROOT, Project
+from helpers import ROOT, STUDY_OF_CLIP, Project, set_seeds_of_clip
 
 from ser import artifacts, parallel
 from ser.errors import InputError
@@ -143,28 +143,22 @@ def test_no_scheduler_is_a_clear_error(monkeypatch, address):
 
 @pytest.mark.pipeline
 @pytest.mark.slow
-def test_a_study_is_trained_on_a_cluster_though_a_worker_dies(finished, tmp_path):
+def test_a_study_is_trained_on_a_cluster_though_a_worker_dies(finished, studied, tmp_path):
     """The runs are those of one machine, byte for byte, and a killed worker's is taken up by the other."""
-    found = {}
-    for where in ("here", "there"):
-        folder = finished.copy_to(tmp_path / where / "project").folder
-        plan = folder / "studies" / "plan.py"
-        plan.write_text(plan.read_text().replace('"clip": Study("clip")', '"clip": Study("clip", seeds=(0, 1))'))
-        command = [sys.executable, "-m", "studies.cross_validate", "--study", "clip"]
-        environment = finished.environment() | {"PYTHONPATH": str(folder)}
-        if where == "here":
-            subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-        else:
-            (tmp_path / "workers").mkdir()
-            with running_cluster(tmp_path / "workers", code=folder) as cluster:
-                environment |= {SCHEDULER_VARIABLE: cluster.address}
-                study = subprocess.Popen(command, cwd=folder, env=environment)
-                until = time.monotonic() + 120
-                while not list((folder / "data" / "runs").glob(".*.npz")) and time.monotonic() < until:
-                    time.sleep(0.05)
-                cluster.kill(1)  # in the middle of a run, behind its first epoch
-                assert study.wait(timeout=300) == 0
-        runs = sorted((folder / "data" / "runs").glob("*.npz"))
-        found[where] = {path.name: path.read_bytes() for path in runs}
-    assert len(found["here"]) == 5  # both networks with two seeds, and the baseline
-    assert found["here"] == found["there"]
+    folder = finished.copy_to(tmp_path / "project").folder
+    set_seeds_of_clip(folder, "(0, 1)")
+    (tmp_path / "workers").mkdir()
+    with running_cluster(tmp_path / "workers", code=folder) as cluster:
+        environment = finished.environment() | {"PYTHONPATH": str(folder), SCHEDULER_VARIABLE: cluster.address}
+        study = subprocess.Popen(STUDY_OF_CLIP, cwd=folder, env=environment)
+        until = time.monotonic() + 120
+        while not list((folder / "data" / "runs").glob(".*.npz")) and time.monotonic() < until:
+            time.sleep(0.05)
+        cluster.kill(1)  # in the middle of a run, behind its first epoch
+        assert study.wait(timeout=300) == 0
+    here, there = (
+        {path.name: path.read_bytes() for path in (one / "data" / "runs").glob("*.npz")}
+        for one in (studied.folder, folder)
+    )
+    assert len(here) == 5  # both networks with two seeds, and the baseline
+    assert here == there

@@ -1,13 +1,12 @@
 """Studies: their trainings, what is made of the answers, and the tables."""
 
 import subprocess
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import ROOT, set_params
+from helpers import ROOT, STUDY_OF_CLIP, set_params, set_seeds_of_clip
 
 from ser import artifacts
 from ser.answers.card import card
@@ -196,16 +195,16 @@ def test_the_command_says_what_the_results_hold_of_the_package_s_bundle(monkeypa
 
 
 @pytest.mark.pipeline
-def test_a_study_is_trained_once_and_summarised(copied):
-    """The leaking study is the cheapest: it has one split, which any corpus can fill."""
-    command = (sys.executable, "-m", "studies.cross_validate", "--study", "clip")
-    assert "3 runs trained, 0 taken" in copied.run(*command).stdout
+def test_a_study_is_trained_once_and_summarised(studied, tmp_path):
+    assert "5 runs trained, 0 taken" in studied.printed
+    copied = studied.copy_to(tmp_path / "copy")
+    set_seeds_of_clip(copied.folder, "(0,)")
+    assert "0 runs trained, 3 taken" in copied.run(*STUDY_OF_CLIP).stdout
     study = artifacts.read_json(copied.folder / "results" / "crema-d" / "clip.json")
     assert study["classifiers"]["fusion"]["trainings"][0]["terms"]["protocol"] == "clip, leaks actors"
     mean = study["classifiers"]["cnn1d"]["mean"]["test"]["accuracy"]
     assert mean == study["classifiers"]["cnn1d"]["trainings"][0]["test"]["accuracy"]
     assert study["runs"]["clip-cnn1d-fold1-seed0"]["versions"]["keras"]
     assert tables.protocol_table(study).count("\n") >= 5
-    assert "0 runs trained, 3 taken" in copied.run(*command).stdout
     set_params(copied.folder, {"train_cnn1d.dropout": 0.1})  # of no matter to the 2D network
-    assert "2 runs trained, 1 taken" in copied.run(*command).stdout
+    assert "2 runs trained, 1 taken" in copied.run(*STUDY_OF_CLIP).stdout
