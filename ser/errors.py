@@ -34,3 +34,6 @@ class NoAnswer(InputError):
     def __init__(self, kind: str, message: str):
         super().__init__(message)
         self.kind = kind
+
+    def __reduce__(self):
+        return NoAnswer, (self.kind, str(self))

@@ -121,13 +121,6 @@ class Model:
         self._bundle = bundle
         self._recognizer = Recognizer(bundle)
 
-    def __getstate__(self) -> dict:
-        return {"bundle": self._bundle}  # the networks are opened again where they arrive
-
-    def __setstate__(self, state: dict) -> None:
-        self._bundle = state["bundle"]
-        self._recognizer = Recognizer(self._bundle)
-
     def __repr__(self) -> str:
         about = self._bundle.about
         return f"<ser.Model {about['hash'][:16]}: {', '.join(self._bundle.networks)}, {about['corpus']['name']}>"

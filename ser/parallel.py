@@ -24,6 +24,7 @@ from ser.errors import InputError
 WORKERS_VARIABLE = "SER_WORKERS"  # how many threads or processes; by default one a processor
 SCHEDULER_VARIABLE = "SER_DASK_SCHEDULER"  # address of a Dask scheduler, such as tcp://10.0.0.1:8786
 THREADS_SCALE_TO = 4  # workers; beyond it they wait for the interpreter's lock
+CHUNKS_EACH = 2  # that pay for starting a process
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 CONNECT_SECONDS = 20  # how long a scheduler may take to answer, and a first worker to appear
 
@@ -44,7 +45,7 @@ def map_chunks(function: Callable, items: Sequence, *, chunk: int) -> Iterator:
     At most two chunks a worker are under way, and a task holds only its own items, so neither memory
     nor messages grow with their number. Up to four workers are threads: most of the time goes into NumPy
     and SciPy, which release the interpreter's lock, and processes cost seconds to start. More workers are
-    processes, where each has a chunk or more. Small matrix products would start a thread pool for each
+    processes, where each has two chunks or more. Small matrix products would start a thread pool for each
     clip: every worker keeps to one thread.
 
     Raises
@@ -55,7 +56,7 @@ def map_chunks(function: Callable, items: Sequence, *, chunk: int) -> Iterator:
     address = os.environ.get(SCHEDULER_VARIABLE)
     if address:
         yield from _map_on_cluster(address, function, chunks)
-    elif workers() > THREADS_SCALE_TO and len(items) > workers() * chunk:
+    elif workers() > THREADS_SCALE_TO and len(items) >= CHUNKS_EACH * workers() * chunk:
         yield from _pool("loky")(delayed(_in_process)(function, items) for items in chunks)
     else:
         _keep_freed_memory()

@@ -22,6 +22,7 @@ from ser.randomness import clip_rng
 from ser.scoring.conditions import ABOUT, AS_RECORDED
 from stages.shared.console import progress, rate, run
 
+CHUNK = 4  # clips a task, which opens the networks again where it is another process
 VOICES = 40  # training clips that babble
 NEVER_SURE = 2.0  # above every probability
 
@@ -40,7 +41,7 @@ def conditions() -> str:
     listed = [AS_RECORDED, *CONDITIONS, *microphones(settings.microphones)]
 
     def compute(rows: list[int]) -> list[np.ndarray]:
-        return [answers(rows[0], *mono(folder / files[rows[0]]))]
+        return [answers(row, *mono(folder / files[row])) for row in rows]
 
     def answers(row: int, signal: np.ndarray, sample_rate: int) -> np.ndarray:
         """Probabilities of a clip under each condition, not a number where it has no answer."""
@@ -51,7 +52,7 @@ def conditions() -> str:
             changed.append(condition.apply(Recording(signal, sample_rate, draw, speech)))
         return answers_to(recognizer, changed)
 
-    chunks = map_chunks(compute, tested.tolist(), chunk=1)
+    chunks = map_chunks(compute, tested.tolist(), chunk=CHUNK)
     given = np.stack([one for chunk in progress(chunks, total=len(tested)) for one in chunk], axis=1)
     about = [(one.name, one.family, one.least_change, one.least_unchanged) for one in listed]
     table = pd.DataFrame(about, columns=ABOUT).loc[np.repeat(np.arange(len(listed)), len(tested))]

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.corpus.partitions import PUBLISHED, SUBSETS
+from ser.corpus.partitions import EMO_SUPERB_BLOCKS, PUBLISHED, SUBSETS
 from ser.scoring.metrics import Scored, group_rows
 from ser.scoring.scores import BASELINE, FUSION, paired_difference, rounded, score_listeners
 from studies.plan import NETWORKS
@@ -16,8 +16,9 @@ COMPARISONS = (
     *((network, BASELINE) for network in NETWORKS),
     *((FUSION, other) for other in (*NETWORKS, BASELINE)),
 )
-# Defaults were chosen by the UAR on these actors, some of whom other protocols test.
-SELECTION_ACTORS = PUBLISHED["audeering"][0]
+# Defaults were chosen by the UAR on these actors: validation of audeering, and of folds 1 and 2 of emo-superb, which
+# folds 2 and 3 test.
+SELECTION_ACTORS = sorted({*PUBLISHED["audeering"][0], *EMO_SUPERB_BLOCKS[1], *EMO_SUPERB_BLOCKS[2]})
 
 
 def summarise(trainings: list[dict]) -> dict:

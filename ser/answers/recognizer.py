@@ -4,7 +4,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -40,7 +39,7 @@ Heard = tuple[NDArray[np.float32], NDArray[np.float32]]  # frame features and sp
 
 
 class Recognizer:
-    """Answers for recordings with a bundle's networks.
+    """Answers for recordings with a bundle's networks; where it is sent to another process, they are opened again.
 
     Parameters
     ----------
@@ -49,6 +48,7 @@ class Recognizer:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1):
+        self.bundle, self.threads = bundle, threads
         self.about = bundle.about
         self.emotions = tuple(bundle.about["emotions"])
         self.params = Params.model_validate(bundle.about["params"])
@@ -64,6 +64,13 @@ class Recognizer:
         self.profile: Profile | None = None
         self.columns = {name: self._columns(name, bundle) for name in self.networks}
         self._try_out(bundle.name)
+
+    def __getstate__(self) -> dict:
+        return {"bundle": self.bundle, "threads": self.threads, "profile": self.profile}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(state["bundle"], threads=state["threads"])
+        self.profile = state["profile"]
 
     def _families(self) -> list[str]:
         """The families of frame features that some network reads, and the pitch, by which speech is found."""
@@ -164,8 +171,8 @@ class Recognizer:
             sizes = {name: 3 * len(own.columns) for name, own in self.networks.items()}
             if not all(are_sums(own, sizes[name], profile.clips) for name, own in profile.sums.items()):
                 raise InputError("The profile is damaged: its sums do not fit. Make it again with 'ser calibrate'.")
-        other = copy(self)
-        other.profile = profile
+        other = object.__new__(Recognizer)  # copy() would open the networks again
+        vars(other).update(vars(self), profile=profile)
         return other
 
     def listen(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int, *, most: int = MOST_CLIPS) -> Heard:

@@ -160,6 +160,16 @@ def test_lists_threads_and_processes_give_the_same_answers(model, voice, tmp_pat
     assert pickle.loads(pickle.dumps(model)).predict(voice, 16000) == answer
 
 
+def test_a_recording_without_an_answer_says_so_from_another_process():
+    sent = pickle.loads(pickle.dumps(ser.NoAnswer("silent", "nothing is heard")))
+    assert (sent.kind, str(sent)) == ("silent", "nothing is heard")
+
+
+def test_a_profile_opens_no_network_again(model):
+    recognizer = model._recognizer
+    assert recognizer.with_profile(None).sessions is recognizer.sessions
+
+
 def test_a_long_recording_has_a_timeline_without_gaps(model, voice):
     recording = np.concatenate([voice, np.zeros(5 * 16000, np.float32), voice])
     timeline = model.predict(recording, 16000).timeline

@@ -18,8 +18,16 @@ from ser.parallel import SCHEDULER_VARIABLE, map_chunks
 
 pytestmark = pytest.mark.server
 
-FEATURE_STAGES = ("split", "preprocess", "augment", "features_1d", "spectrograms")
-ARTIFACTS = ("clips.parquet", "split.parquet", "signals.npy", "augmented.npy", "augmented.parquet", "features_1d.npy")
+MAPPED_STAGES = ("split", "preprocess", "augment", "features_1d", "spectrograms", "conditions")
+ARTIFACTS = (
+    "conditions.parquet",
+    "clips.parquet",
+    "split.parquet",
+    "signals.npy",
+    "augmented.npy",
+    "augmented.parquet",
+    "features_1d.npy",
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +80,7 @@ def refuse(numbers: range) -> None:
 def test_artifacts_are_the_same_bytes_and_nothing_reruns(copied: Project, cluster):
     data = copied.folder / "data"
     local = {name: artifacts.hash_file(data / name) for name in ARTIFACTS}
-    for name in FEATURE_STAGES:
+    for name in MAPPED_STAGES:
         done = copied.stage(name)
         assert done.returncode == 0, done.stderr
     assert {name: artifacts.hash_file(data / name) for name in ARTIFACTS} == local
