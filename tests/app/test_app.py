@@ -588,6 +588,8 @@ def connections(server: subprocess.Popen) -> int:
 
 def test_broken_off_uploads_are_one_line_each():
     with serving() as (port, server):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as page:  # then it minds signals
+            page.read()
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", port)) as client:
                 head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 999999\r\n\r\n"
