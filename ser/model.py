@@ -118,12 +118,11 @@ class Model:
     """
 
     def __init__(self, bundle: Bundle):
-        self._bundle = bundle
         self._recognizer = Recognizer(bundle)
 
     def __repr__(self) -> str:
-        about = self._bundle.about
-        return f"<ser.Model {about['hash'][:16]}: {', '.join(self._bundle.networks)}, {about['corpus']['name']}>"
+        about = self._recognizer.about
+        return f"<ser.Model {about['hash'][:16]}: {', '.join(self._recognizer.networks)}, {about['corpus']['name']}>"
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -148,7 +147,7 @@ class Model:
         Bundle ...
         ...
         """
-        return card(self._bundle.about)
+        return card(self._recognizer.about)
 
     def predict(
         self, recording, sample_rate: float | None = None, *, profile: "Profile | str | Path | None" = None
@@ -350,7 +349,7 @@ class Model:
                 )
                 for window in stretches
             ],
-            caution=caution(self._bundle.about),
+            caution=caution(self._recognizer.about),
         )
 
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.corpus.partitions import EMO_SUPERB_BLOCKS, PUBLISHED, SUBSETS
+from ser.corpus.partitions import SUBSETS, published_partition
 from ser.scoring.metrics import Scored, group_rows
 from ser.scoring.scores import BASELINE, FUSION, paired_difference, rounded, score_listeners
 from studies.plan import NETWORKS
@@ -16,9 +16,16 @@ COMPARISONS = (
     *((network, BASELINE) for network in NETWORKS),
     *((FUSION, other) for other in (*NETWORKS, BASELINE)),
 )
-# Defaults were chosen by the UAR on these actors: validation of audeering, and of folds 1 and 2 of emo-superb, which
-# folds 2 and 3 test.
-SELECTION_ACTORS = sorted({*PUBLISHED["audeering"][0], *EMO_SUPERB_BLOCKS[1], *EMO_SUPERB_BLOCKS[2]})
+# Defaults were chosen by the UAR on the validation actors of these, some of whom other protocols and folds test.
+SELECTIONS = (("audeering", 1), ("emo-superb", 1), ("emo-superb", 2))
+SELECTION_ACTORS = sorted(
+    {
+        actor
+        for protocol, fold in SELECTIONS
+        for actor, subset in published_partition(protocol, fold).items()
+        if subset == "validation"
+    }
+)
 
 
 def summarise(trainings: list[dict]) -> dict:

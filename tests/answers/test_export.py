@@ -102,6 +102,7 @@ def test_no_flipped_byte_goes_unnoticed(packed, seed):
         ({"threshold": 2.0}, "threshold"),
         ({"metrics": None}, "metrics"),
         ({"params": {}}, "corpus: Field required"),
+        ({"params": {"corpus": {"labels": None}, "evaluate": {"fusion_weights": {}}}}, "preprocess: Field required"),
         ({"params": ABOUT["params"] | {"preprocess": 5}}, "preprocess"),
         ({"emotions": ["joy"]}, "emotions"),
         ({"emotions": ["joy", "anger"]}, "emotions.*alphabet"),

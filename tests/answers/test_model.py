@@ -150,10 +150,9 @@ def test_what_cannot_be_calibrated_with_says_which_it_is(model, given, rate, mes
 def test_lists_threads_and_processes_give_the_same_answers(model, voice, tmp_path):
     soundfile.write(tmp_path / "a.wav", voice, 16000, subtype="FLOAT")
     answer = model.predict(voice, 16000)
-    for one in model.predict(
-        [voice, voice[None]], 16000
-    ):  # together, they are rounded otherwise: 3e-5 in 827 clips of CREMA-D
-        assert one.probabilities == pytest.approx(answer.probabilities, abs=1e-4)
+    # Together, they are rounded otherwise: by up to 3e-5 in 827 clips of CREMA-D.
+    for one in model.predict([voice, voice[None]], 16000):
+        assert one.probabilities == pytest.approx(answer.probabilities, abs=3e-5)
     assert model.predict([tmp_path / "a.wav"]) == [answer]
     with ThreadPoolExecutor(4) as pool:
         assert set(map(repr, pool.map(lambda _: model.predict(voice, 16000), range(16)))) == {repr(answer)}
