@@ -65,12 +65,8 @@ class Recognizer:
         self.columns = {name: self._columns(name, bundle) for name in self.networks}
         self._try_out(bundle.name)
 
-    def __getstate__(self) -> dict:
-        return {"bundle": self.bundle, "threads": self.threads, "profile": self.profile}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(state["bundle"], threads=state["threads"])
-        self.profile = state["profile"]
+    def __reduce__(self):
+        return _opened_again, (self.bundle, self.threads, self.profile)
 
     def _families(self) -> list[str]:
         """The families of frame features that some network reads, and the pitch, by which speech is found."""
@@ -364,6 +360,12 @@ class Recognizer:
         """Whether each clip has enough frames with a pitch, as every spoken syllable has: ``(clips,)``."""
         harmonicity = frames[..., self.names["features_1d"].index("harmonicity")]
         return np.count_nonzero(harmonicity > VOICED_HARMONICITY, axis=1) >= VOICED_FRAMES
+
+
+def _opened_again(bundle: Bundle, threads: int, profile: Profile | None) -> Recognizer:
+    recognizer = Recognizer(bundle, threads=threads)
+    recognizer.profile = profile
+    return recognizer
 
 
 def _session(network: bytes, name: str, bundle: Bundle, threads: int):
