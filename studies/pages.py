@@ -59,7 +59,7 @@ def elsewhere() -> dict:
     corpus, rows = read_results("ravdess"), read_results("crema-d/conditions")["rows"]
     profiles = {"none": "none", "4": "4", "all": "all, the asked one as well"}
     families = ("noise", "line", "spectrum")
-    shown = [row for row in rows if row["least_change"] and row["family"] in families and float(row["change"]) < 0]
+    shown = [row for row in rows if row["least_change"] and row["family"] in families and float(row["change"]) < -0.01]
     return {
         "bundle": corpus["bundle"],
         "corpora": {corpus["corpus"]: {name: corpus["profiles"][key]["uar"] for name, key in profiles.items()}},

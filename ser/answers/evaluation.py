@@ -98,8 +98,11 @@ def outcomes_with_profiles(
         given = [path for path in drawn if emotion in (None, listing.utterances[path].name.emotion)][:clips]
         asked = paths if clips is None else [path for path in paths if path not in set(given)]
         if not given or not asked:
-            why = f"this speaker has {len(paths)} clips; a profile of {clips} leaves none to score"
-            why = why if given else f"this speaker has no clip of {emotion} to make a profile of"
+            why = (
+                f"this speaker has {len(paths)} clips; a profile of {clips} leaves none to score"
+                if given
+                else f"this speaker has no clip of {emotion} to make a profile of"
+            )
             yield from (Outcome(path, kind="too few clips for a profile", message=why) for path in paths)
             continue
         try:

@@ -101,7 +101,7 @@ def draw_device(settings: DeviceShares, rng: np.random.Generator) -> Device:
     limited, telephone = happens(settings.band_limit), happens(settings.telephone)
     return Device(
         response_db=uniform(1, 5) if microphone else None,
-        tilt_db=uniform(-3, 3) if microphone else None,
+        tilt_db=uniform(-5, 5) if microphone else None,
         reverberation_seconds=uniform(0.15, 0.9) if room else None,
         direct_db=uniform(-3, 12) if room else None,
         snr_db=uniform(settings.snr_db[0], settings.snr_db[1]) if noisy else None,
