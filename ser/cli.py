@@ -167,7 +167,8 @@ def _predict(options: argparse.Namespace) -> int:
     if answered:
         paths = [path for path in paths if path == STANDARD_INPUT or os.path.abspath(path) not in answered]
         left = f"{len(paths)} file{' is' if len(paths) == 1 else 's are'} left"
-        print(f"ser: {options.output} has {len(answered)} answers; {left}.", file=sys.stderr)
+        has = f"{len(answered)} answer{'' if len(answered) == 1 else 's'}"
+        print(f"ser: {options.output} has {has}; {left}.", file=sys.stderr)
     writer = csv.DictWriter(target, columns, lineterminator="\n")
     if options.csv and not options.output:
         writer.writeheader()
@@ -196,8 +197,8 @@ def _predict(options: argparse.Namespace) -> int:
         target.close()
     if unsure and recognizer.profile is None and not options.json:
         print(
-            f"ser: {unsure} of {answers} answers are not sure. Other recordings of the same voice and microphone help: "
-            f"'ser calibrate', or --same-speaker.",
+            f"ser: {'the answer is' if answers == 1 else f'{unsure} of {answers} answers are'} not sure. "
+            "Other recordings of the same voice and microphone help: 'ser calibrate', or --same-speaker.",
             file=sys.stderr,
         )
     if long:

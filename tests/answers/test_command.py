@@ -220,7 +220,7 @@ def test_a_table_that_was_broken_off_goes_on(long, clip, tmp_path, capsys):
     header, first, second, _ = whole.splitlines(keepends=True)
     table.write_text(header + first + second[:20])
     assert cli.main([*written, "--resume", *names]) == 0
-    assert "has 1 answers; 2 files are left" in capsys.readouterr().err
+    assert "has 1 answer; 2 files are left" in capsys.readouterr().err
     assert table.read_text() == whole
     assert cli.main([*written, "--resume", *(f"{tmp_path}/./{name}.wav" for name in "abc")]) == 0
     assert table.read_text() == whole
