@@ -16,7 +16,8 @@ COMPARISONS = (
     *((network, BASELINE) for network in NETWORKS),
     *((FUSION, other) for other in (*NETWORKS, BASELINE)),
 )
-# Defaults were chosen by the UAR on the validation actors of these, some of whom other protocols and folds test.
+# Defaults were chosen by the UAR on the validation actors of these, some of whom other protocols and folds test;
+# decision 13 looked at those of all folds.
 SELECTIONS = (("audeering", 1), ("emo-superb", 1), ("emo-superb", 2))
 SELECTION_ACTORS = sorted(
     {
