@@ -41,12 +41,12 @@ def card(about: dict) -> str:
         )
     calibration = metrics["fusion"]["calibration"]
     answered = calibration["test"]["answered"]
-    least = about["params"].get("evaluate", {}).get("least_temperature")
-    raised = ", for voices from elsewhere" if about["temperature"] == least else ""
+    raised = about["temperature"] == about["params"]["evaluate"].get("least_temperature")
     lines += [
         "",
-        f"Calibrated  temperature {about['temperature']:.2f}{raised}; calibration error on test "
-        f"{calibration['test']['before']:.3f} before, {calibration['test']['after']:.3f} after",
+        f"Calibrated  temperature {about['temperature']:.2f}{', for voices from elsewhere' if raised else ''}; "
+        f"calibration error on test {calibration['test']['before']:.3f} before, "
+        f"{calibration['test']['after']:.3f} after",
         f"'not sure'  below {about['threshold']:.2f}: {answered['coverage']:.0%} of the test clips are answered"
         + (f", {answered['accuracy']:.0%} of them rightly" if answered["accuracy"] is not None else ""),
         "Versions    " + ", ".join(f"{package} {number}" for package, number in about["versions"].items()),
