@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import tiny_params
+from keras import ops
 
 from ser.features.families import column_table
 from ser.features.relative import clip_sums, scales_of
@@ -12,6 +13,7 @@ from ser.networks.cnn2d import NETWORK as CNN2D
 from ser.networks.layers import (
     AttentiveStatisticsPooling,
     FrameSums,
+    FusedBatchNormalization,
     ReferenceNormalization,
     RelativeFeatures,
     SpecAugment,
@@ -234,8 +236,38 @@ def test_pooling_with_even_weights_is_mean_and_deviation(rng):
 
 def test_squeeze_excite_scales_channels_alone(rng):
     inputs = keras.Input((9, 8))
-    model = keras.Model(inputs, squeeze_excite(inputs, ratio=4, name="gate"))
+    model = keras.Model(inputs, squeeze_excite(inputs, ratio=4, dropout=0.0, name="gate"))
     values = rng.uniform(1, 2, (2, 9, 8)).astype(np.float32)
     scale = np.asarray(model(values)) / values
     np.testing.assert_allclose(scale, np.broadcast_to(scale[:, :1], scale.shape), rtol=1e-5)
     assert ((scale > 0) & (scale < 1)).all()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the kernel is TensorFlow's")
+@pytest.mark.parametrize("shape", [(4, 7, 16), (4, 7, 5, 16)])
+def test_fused_batch_normalisation_is_that_of_keras(shape, rng):
+    import tensorflow
+
+    given, wanted = ops.convert_to_tensor(rng.normal(3, 2, shape).astype(np.float32)), rng.normal(size=shape)
+    results = []
+    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        layer = kind(momentum=0.9)
+        layer.build(shape)
+        layer.gamma.assign(np.linspace(0.5, 2, 16))
+        layer.beta.assign(np.linspace(-1, 1, 16))
+        with tensorflow.GradientTape() as tape:
+            tape.watch(given)
+            trained = layer(given, training=True)
+            loss = ops.sum(trained * wanted.astype(np.float32))
+        gradients = tape.gradient(loss, [given, layer.gamma.value, layer.beta.value])
+        results.append([trained, *gradients, layer.moving_mean, layer.moving_variance, layer(given, training=False)])
+    for fused, of_keras in zip(*results, strict=True):
+        np.testing.assert_allclose(fused, of_keras, rtol=1e-4, atol=1e-4)
+
+
+def test_a_dropped_channel_is_dropped_in_all_frames(rng):
+    inputs = keras.Input((6, 64))
+    model = keras.Model(inputs, squeeze_excite(inputs, ratio=4, dropout=0.5, name="gate"))
+    kept = np.asarray(model(rng.uniform(0.5, 1, (3, 6, 64)).astype(np.float32), training=True)) != 0
+    assert (kept == kept[:, :1]).all()
+    assert 0.3 < kept.mean() < 0.7

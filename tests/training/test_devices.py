@@ -41,7 +41,10 @@ def test_precision_is_a_matter_of_the_machine(monkeypatch):
 
     monkeypatch.delenv("SER_PRECISION", raising=False)
     monkeypatch.setattr(devices, "gpus", list)
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: False)
     assert devices.precision() == "float32"
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: True)
+    assert devices.precision() == "mixed_bfloat16"
     monkeypatch.setattr(devices, "gpus", lambda: ["GPU:0"])
     assert devices.precision() == "mixed_float16"
     monkeypatch.setenv("SER_PRECISION", "float32")
@@ -49,3 +52,21 @@ def test_precision_is_a_matter_of_the_machine(monkeypatch):
     monkeypatch.setenv("SER_PRECISION", "half")
     with pytest.raises(InputError, match="SER_PRECISION is 'half'"):
         devices.precision()
+
+
+@pytest.mark.parametrize(
+    ("content", "has"),
+    [
+        ("processor: 0\nflags\t\t: fpu avx512f avx512_bf16 erms\n", True),
+        ("flags : fpu amx_bf16\n", True),
+        ("flags : fpu avx512f\nbugs : avx512_bf16\n", False),
+        ("", False),
+    ],
+)
+def test_a_processor_says_whether_it_multiplies_bfloat16(monkeypatch, tmp_path, content, has):
+    from ser.training import devices
+
+    monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
+    assert not devices.multiplies_bfloat16()  # no such file, as on a Mac
+    (tmp_path / "cpuinfo").write_text(content)
+    assert devices.multiplies_bfloat16() is has
