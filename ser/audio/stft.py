@@ -4,24 +4,21 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from ser.errors import InputError
 
 
-def frame(
-    signals: NDArray[np.float32], *, frame_length: int, hop_length: int, pad_mode: str = "constant"
-) -> NDArray[np.float32]:
+def frame(signals: NDArray[np.float32], *, frame_length: int, hop_length: int) -> NDArray[np.float32]:
     """Cut signals into overlapping frames centred on multiples of the hop.
 
-    Both ends are padded by half a frame, as librosa does with ``center=True``.
+    Both ends are padded by half a frame of zeros, as librosa does with ``center=True``.
 
     Parameters
     ----------
     signals : shape ``(..., samples)``
     frame_length, hop_length : in samples
-    pad_mode : ``"constant"`` (zeros) or ``"edge"``
 
     Returns
     -------
@@ -30,9 +27,19 @@ def frame(
     if hop_length < 1 or frame_length < 1:
         raise InputError(f"frame_length {frame_length} and hop_length {hop_length} must be 1 or more samples.")
     half = frame_length // 2
-    widths = [(0, 0)] * (signals.ndim - 1) + [(half, half)]
-    padded = np.pad(signals, widths, mode=pad_mode)  # type: ignore[call-overload]  # any of NumPy's modes
-    return sliding_window_view(padded, frame_length, axis=-1)[..., ::hop_length, :]
+    # NumPy's own pad and sliding_window_view take longer than what is computed of a frame.
+    padded = np.zeros((*signals.shape[:-1], signals.shape[-1] + frame_length), signals.dtype)
+    padded[..., half : half + signals.shape[-1]] = signals
+    shape = (*signals.shape[:-1], 1 + signals.shape[-1] // hop_length, frame_length)
+    step = padded.strides[-1]
+    return as_strided(padded, shape, (*padded.strides[:-1], hop_length * step, step), writeable=False)
+
+
+def sounding(signal: NDArray[np.float32]) -> slice:
+    """From the first sample of a signal ``(samples,)`` that is not 0 to the last; empty where there is none."""
+    sounds = signal != 0  # np.trim_zeros makes a list of all places where it holds
+    first = int(sounds.argmax()) if len(signal) else 0
+    return slice(first, len(signal) - int(sounds[::-1].argmax()) if sounds[first : first + 1].any() else first)
 
 
 @lru_cache(maxsize=8)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from ser.audio.stft import sounding
 from ser.features.frame_features import decibel, energy, entropy_of_energy, mfcc, zero_crossing_rate
 from ser.features.mel import Mel, log_mel
 from ser.features.pitch import fundamental_frequency
@@ -152,10 +153,20 @@ def frame_features(
     -------
     shape ``(..., frames, features)``; the columns are ``feature_names``
     """
-    given = Signals(signals, sample_rate, settings)
-    parts = [known[family] if family in known else FAMILIES[family].compute(given) for family in families]
-    axes = signals.ndim + 1
-    return np.concatenate([part if part.ndim == axes else part[..., None] for part in parts], axis=-1)
+    frames, columns = 1 + signals.shape[-1] // settings.hop_length, len(column_table(settings, families))
+    rows = np.zeros((*signals.shape[:-1], frames, columns), np.float32)
+    reach = max(settings.n_fft, settings.pitch_frame_length) // 2
+    for place in np.ndindex(signals.shape[:-1]):  # one at a time: its frames stay in the processor's cache
+        samples = signals[place][: sounding(signals[place]).stop + reach]  # frames behind it are padding
+        given = Signals(samples, sample_rate, settings)
+        own = rows[place][: 1 + len(samples) // settings.hop_length]
+        first = 0
+        for family in families:
+            part = known[family][place][: len(own)] if family in known else FAMILIES[family].compute(given)
+            part = part.reshape(len(own), -1)
+            own[:, first : first + part.shape[1]] = part
+            first += part.shape[1]
+    return rows
 
 
 def column_table(settings: Mel, families: Sequence[str] = tuple(FAMILIES)) -> list[dict]:

@@ -41,7 +41,7 @@ def entropy_of_energy(
         raise InputError(f"sub_frames is {sub_frames}: expected 2 to frame_length, {frame_length}.")
     frames = frame(signals, frame_length=frame_length, hop_length=hop_length)
     part = frame_length // sub_frames
-    parts = np.stack([frames[..., i * part : (i + 1) * part] for i in range(sub_frames)], axis=-2)
+    parts = frames[..., : part * sub_frames].reshape(*frames.shape[:-1], sub_frames, part)
     part_energy = np.einsum("...t,...t->...", parts, parts)
     total = part_energy.sum(axis=-1, keepdims=True)
     share = np.divide(part_energy, total, out=np.zeros_like(part_energy), where=total > 0)
@@ -54,15 +54,14 @@ def zero_crossing_rate(signals: NDArray[np.float32], *, frame_length: int, hop_l
     Equal to ``librosa.feature.zero_crossing_rate``: magnitudes up to 1e-10 count as zero, zero
     counts as positive, and the ends repeat the edge sample.
     """
-    half = frame_length // 2
-    widths = [(0, 0)] * (signals.ndim - 1) + [(half, half)]
-    negative = np.pad(signals < -1e-10, widths, mode="edge")
+    negative = signals < -1e-10
     crossings = negative[..., 1:] != negative[..., :-1]
     # A running count: the crossings inside a frame are a difference of two of its values.
-    count = np.cumsum(crossings, axis=-1, dtype=np.int32)
-    count = np.concatenate([np.zeros_like(count[..., :1]), count], axis=-1)
-    starts = np.arange(1 + signals.shape[-1] // hop_length) * hop_length
-    return ((count[..., starts + frame_length - 1] - count[..., starts]) / frame_length).astype(np.float32)
+    count = np.zeros(signals.shape, np.int32)
+    np.cumsum(crossings, axis=-1, out=count[..., 1:])
+    starts = np.arange(1 + signals.shape[-1] // hop_length) * hop_length - frame_length // 2
+    first, last = (np.clip(sample, 0, signals.shape[-1] - 1) for sample in (starts, starts + frame_length - 1))
+    return ((count[..., last] - count[..., first]) / frame_length).astype(np.float32)
 
 
 def mfcc(log_mel_db: NDArray[np.float32], *, n_mfcc: int) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """The pitch of each frame of a signal, and how voiced it is."""
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
@@ -45,20 +47,30 @@ def fundamental_frequency(
             f"Pitch range {fmin_hz} to {fmax_hz} Hz needs a pitch_frame_length of at least {2 * longest} samples; "
             f"got {frame_length}."
         )
-    window = np.hanning(frame_length).astype(np.float32)
+    window, window_correlation, octave_cost = _window(frame_length, shortest, longest)
     lags = slice(shortest, longest + 1)
-    window_correlation = _autocorrelation(np.ones_like(window), window, longest=longest)
     frames = frame(signals, frame_length=frame_length, hop_length=hop_length)
     correlation = _autocorrelation(frames, window, longest=longest)
     power = correlation[..., :1]
     silent = power[..., 0] <= SILENT_POWER
     normalised = correlation[..., lags] / np.where(silent[..., None], np.float32(np.inf), power)
-    normalised /= window_correlation[lags] / window_correlation[0]
-    octaves = np.log2(np.arange(shortest, longest + 1, dtype=np.float32) / shortest)
-    best = np.argmax(normalised - OCTAVE_COST * octaves, axis=-1)
+    normalised /= window_correlation
+    best = np.argmax(normalised - octave_cost, axis=-1)
     harmonicity = np.where(silent, 0, np.take_along_axis(normalised, best[..., None], axis=-1)[..., 0])
     pitch_hz = np.where(silent, fmin_hz, sample_rate / (best + shortest))
     return np.log2(pitch_hz / fmin_hz).astype(np.float32), np.clip(harmonicity, 0, 1)
+
+
+@lru_cache(maxsize=8)
+def _window(frame_length: int, shortest: int, longest: int) -> tuple[NDArray[np.float32], ...]:
+    """Of frames: their window; and of lags: the window's normalised autocorrelation, and what their octaves cost."""
+    window = np.hanning(frame_length).astype(np.float32)
+    correlation = _autocorrelation(np.ones_like(window), window, longest=longest)
+    octaves = np.log2(np.arange(shortest, longest + 1, dtype=np.float32) / shortest)
+    made = window, correlation[shortest : longest + 1] / correlation[0], OCTAVE_COST * octaves
+    for values in made:
+        values.flags.writeable = False
+    return made
 
 
 def _autocorrelation(frames: NDArray[np.float32], window: NDArray[np.float32], *, longest: int) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from helpers import sine
 
-from ser.audio.stft import frame, istft, power_spectrogram, stft
+from ser.audio.stft import frame, istft, power_spectrogram, sounding, stft
 from ser.errors import InputError
 
 
@@ -42,3 +42,12 @@ def test_frame_is_centred_and_pads_with_zeros():
 def test_frame_refuses_a_hop_of_zero():
     with pytest.raises(InputError, match="hop_length 0"):
         frame(np.ones(10, np.float32), frame_length=4, hop_length=0)
+
+
+@pytest.mark.parametrize(
+    ("signal", "heard"), [([0, 1, 0, 2, 0, 0], [1, 0, 2]), ([3], [3]), ([0, 0], []), ([], []), ([1, 0], [1])]
+)
+def test_the_sounding_part_of_a_signal_has_no_silent_ends(signal, heard):
+    signal = np.array(signal, np.float32)
+    assert signal[sounding(signal)].tolist() == heard
+    assert sounding(signal).stop == len(np.trim_zeros(signal, "b"))

@@ -4,7 +4,7 @@ import pytest
 from helpers import SAMPLE_RATE, sine
 
 from ser.errors import InputError
-from ser.features.families import FAMILIES, FrameFeatures, column_table, feature_names, frame_features
+from ser.features.families import FAMILIES, FrameFeatures, Signals, column_table, feature_names, frame_features
 from ser.features.frame_features import energy, entropy_of_energy, mfcc, rmse, zero_crossing_rate
 from ser.features.pitch import fundamental_frequency
 
@@ -122,3 +122,14 @@ def test_levels_rise_with_the_signal_and_nothing_else_does_but_the_first_coeffic
 def test_impossible_settings_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         features_of(np.zeros((1, 8000), np.float32), **changes)
+
+
+def test_frames_behind_the_sound_are_not_computed_and_are_what_they_would_be(rng):
+    signals = np.zeros((3, 8000), np.float32)  # the last is silent
+    signals[0, :3000], signals[1] = rng.standard_normal(3000), rng.standard_normal(8000)
+    given = Signals(signals, SAMPLE_RATE, FrameFeatures(**ALL))
+    parts = [family.compute(given) for family in FAMILIES.values()]
+    whole = np.concatenate([part if part.ndim == 3 else part[..., None] for part in parts], axis=-1)
+    np.testing.assert_allclose(
+        frame_features(signals, sample_rate=SAMPLE_RATE, settings=given.settings), whole, atol=1e-5
+    )
