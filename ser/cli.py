@@ -174,7 +174,8 @@ def _predict(options: argparse.Namespace) -> int:
         writer.writeheader()
     elif not options.csv and not options.json:
         print(formats.table_header(width))
-    outcomes, cautioned = recognize_files(recognizer, paths, standard_input=given), caution(recognizer.about)
+    outcomes = recognize_files(recognizer, paths, standard_input=given, processes=True)
+    cautioned = caution(recognizer.about)
     for outcome in with_progress(outcomes, total=len(paths), mixed=target is sys.stdout):
         status = status or STATUS.get(outcome.kind, 0)
         found = outcome.recognition
@@ -509,7 +510,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     speakers = {utterance.name.actor for utterance in listing.utterances.values()}
     heard = heard_before(recognizer.about, options.corpus, options.format, speakers)
     answers = (
-        recognize_files(recognizer, paths)
+        recognize_files(recognizer, paths, processes=True)
         if options.profiles == 0
         else outcomes_with_profiles(recognizer, listing, options.profiles)
     )

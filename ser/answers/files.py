@@ -3,11 +3,14 @@
 import io as streams
 import os
 import re
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 
 from ser import artifacts
 from ser.answers.profile import Profile
@@ -19,6 +22,8 @@ from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
 FILES_AT_ONCE = 16
+MANY_FILES = 2000
+MOST_THREADS = 4  # more only wait for each other
 NO_NAME = "an empty name"
 # What the command ends with when a file has no answer.
 STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
@@ -140,18 +145,53 @@ def recognize_file(recognizer: Recognizer, path: str, *, standard_input: bytes =
     return outcome
 
 
-def recognize_files(recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"") -> Iterator[Outcome]:
-    """The outcome of every path, in order; some short recordings are answered at once, and several threads work."""
-    threads = os.cpu_count() or 1
-    at_once = max(1, min(FILES_AT_ONCE, len(paths) // threads))
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque = deque()
-        for start in range(0, len(paths), at_once):  # a few at a time, so that memory does not grow with their number
-            ahead.append(pool.submit(recognize_together, recognizer, paths[start : start + at_once], standard_input))
-            if len(ahead) > 2 * threads:
+def recognize_files(
+    recognizer: Recognizer, paths: list[str], *, standard_input: bytes = b"", processes: bool = False
+) -> Iterator[Outcome]:
+    """The outcome of every path, in order; some short recordings are answered at once, and several workers answer.
+
+    Parameters
+    ----------
+    processes : answer ``MANY_FILES`` in processes, which do not wait for each other as threads do, and are there after
+        a second. Only for commands: a process begins with importing the program that asks for it
+
+    Raises
+    ------
+    InputError : a process ended by itself
+    """
+    workers = os.cpu_count() or 1
+    pool: Executor
+    if processes and workers > 1 and len(paths) >= MANY_FILES and STANDARD_INPUT not in paths:
+        pool, answer = ProcessPoolExecutor(workers, get_context("spawn"), _keep, (recognizer,)), _answer_kept
+    else:
+        workers = min(workers, MOST_THREADS)
+        pool = ThreadPoolExecutor(workers)
+        answer = partial(recognize_together, recognizer, standard_input=standard_input)
+    at_once = max(1, min(FILES_AT_ONCE, len(paths) // workers))
+    with pool:
+        ahead: deque[Future[list[Outcome]]] = deque()
+        try:
+            for start in range(0, len(paths), at_once):  # memory does not grow with the number of paths
+                ahead.append(pool.submit(answer, paths[start : start + at_once]))
+                if len(ahead) > 2 * workers:
+                    yield from ahead.popleft().result()
+            while ahead:
                 yield from ahead.popleft().result()
-        while ahead:
-            yield from ahead.popleft().result()
+        except BrokenProcessPool as error:
+            raise InputError("A process that was answering files ended by itself. Was there enough memory?") from error
+
+
+_kept: list[Recognizer] = []  # of a process that answers files
+
+
+def _keep(recognizer: Recognizer) -> None:
+    """Called in a new process with what it answers with; an interrupt is its parent's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _kept.append(recognizer)
+
+
+def _answer_kept(paths: Sequence[str]) -> list[Outcome]:
+    return recognize_together(_kept[0], paths)
 
 
 def recognize_together(recognizer: Recognizer, paths: Sequence[str], standard_input: bytes = b"") -> list[Outcome]:

@@ -13,6 +13,7 @@ import soundfile
 from helpers import real_clips, sine
 
 from ser import artifacts, cli
+from ser.answers import files
 from ser.answers import formats as answer_formats
 from ser.answers.bundle import unpack
 from ser.answers.files import STATUS, recognize_file, recognize_files
@@ -23,7 +24,7 @@ from ser.audio.reading import read_audio
 from ser.corpus.crema_d import parse_name
 from ser.corpus.partitions import published_partition
 from ser.emotions import EMOTIONS
-from ser.errors import NoAnswer
+from ser.errors import InputError, NoAnswer
 from ser.scoring.scores import confusion, unweighted_average_recall
 
 
@@ -248,6 +249,33 @@ def test_prediction_imports_neither_tensorflow_nor_the_pipeline():
 def test_real_speech_is_speech(recognizer):
     for path in real_clips(40):
         assert recognizer.recognize(*read_audio(path)).windows
+
+
+def test_many_files_are_answered_by_processes_and_in_the_same_way(recognizer, finished, monkeypatch):
+    monkeypatch.setattr(files, "MANY_FILES", 4)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    clips = sorted(map(str, (finished.folder / "data" / "demo" / "AudioWAV").glob("*.wav")))[:5]
+    paths = [*clips, "missing.wav"]
+    outcomes = list(recognize_files(recognizer, paths, processes=True))
+    assert [outcome.file for outcome in outcomes] == paths
+    assert outcomes[-1].message == "no such file"
+    for outcome, other in zip(outcomes[:-1], recognize_files(recognizer, clips), strict=True):
+        np.testing.assert_allclose(outcome.recognition.probabilities, other.recognition.probabilities, atol=1e-6)
+        assert outcome.recognition.doubts == other.recognition.doubts
+
+
+class Dying:
+    """What ends the process that it is sent to."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_process_that_ends_by_itself_is_said(monkeypatch):
+    monkeypatch.setattr(files, "MANY_FILES", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with pytest.raises(InputError, match=r"ended by itself\. Was there enough memory\?"):
+        list(recognize_files(Dying(), ["a.wav", "b.wav"], processes=True))
 
 
 @pytest.mark.real_speech
