@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ser import artifacts
 from ser.answers.profile import Profile
 from ser.answers.recognition import Recognition
 from ser.answers.recognizer import MOST_CLIPS, Heard, Recognizer
 from ser.answers.windows import Asked
-from ser.audio.reading import AUDIO_SUFFIXES, Source, open_recording
+from ser.audio.reading import AUDIO_SUFFIXES, Recording, Source, open_recording
 from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
@@ -27,6 +30,8 @@ MOST_THREADS = 4  # more only wait for each other
 NO_NAME = "an empty name"
 # What the command ends with when a file has no answer.
 STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
+
+Blocks = Iterable[NDArray[np.float32]]  # of a recording, each ``(samples, channels)``
 
 
 @dataclass(frozen=True)
@@ -196,28 +201,55 @@ def _answer_kept(paths: Sequence[str]) -> list[Outcome]:
 
 def recognize_together(recognizer: Recognizer, paths: Sequence[str], standard_input: bytes = b"") -> list[Outcome]:
     """The outcomes of some paths; the short recordings among them are answered together."""
+
+    def begin(path: str) -> Asked | Recognition:
+        if not path:
+            raise InputError(NO_NAME)
+        return begin_source(recognizer, streams.BytesIO(standard_input) if path == STANDARD_INPUT else path)
+
+    return answer_together(recognizer, [(path, partial(begin, path)) for path in paths])
+
+
+def begin_source(
+    recognizer: Recognizer, source: Source, blocks_of: Callable[[Recording], Blocks] = lambda opened: opened.blocks()
+) -> Asked | Recognition:
+    """A short recording on the way to its answer, or the answer of a long one, whose samples are not kept for others.
+
+    Parameters
+    ----------
+    blocks_of : an open recording's consecutive parts
+    """
+    with open_recording(source) as recording:
+        asked = recognizer.begin(blocks_of(recording), recording.sample_rate)
+        return asked if asked.ended and len(asked.batch) == 1 else answer_alone(recognizer, asked)
+
+
+def answer_together(
+    recognizer: Recognizer, recordings: Sequence[tuple[str, Callable[[], Asked | Recognition]]]
+) -> list[Outcome]:
+    """The outcomes of some recordings; those that are only begun are answered together.
+
+    Parameters
+    ----------
+    recordings : what a message calls each, and what begins it
+    """
     waiting: dict[int, Asked] = {}
 
-    def begin(place: int, path: str) -> Recognition | None:
-        source = streams.BytesIO(standard_input) if path == STANDARD_INPUT else path
-        with open_recording(source) as recording:
-            asked = recognizer.begin(recording.blocks(), recording.sample_rate)
-            if not asked.ended or len(asked.batch) > 1:  # a long one; its samples are not kept for others
-                return answer_alone(recognizer, asked)
-            waiting[place] = asked
-            return None
+    def begin(place: int, start: Callable[[], Asked | Recognition]) -> Recognition | None:
+        found = start()
+        if isinstance(found, Recognition):
+            return found
+        waiting[place] = found
+        return None
 
-    outcomes = [
-        outcome_of(path, partial(begin, place, path)) if path else Outcome(path, kind="unreadable", message=NO_NAME)
-        for place, path in enumerate(paths)
-    ]
+    outcomes = [outcome_of(name, partial(begin, place, start)) for place, (name, start) in enumerate(recordings)]
     try:
         answers = recognizer.finish([*waiting.values()]) if waiting else []
         for place, found in zip(waiting, answers, strict=True):
-            outcomes[place] = outcome_of(paths[place], partial(answer_of, found))
+            outcomes[place] = outcome_of(recordings[place][0], partial(answer_of, found))
     except (InputError, OSError, TypeError, ValueError):  # one by one it shows whose it is, and the others are answered
         for place, asked in waiting.items():
-            outcomes[place] = outcome_of(paths[place], partial(answer_alone, recognizer, asked))
+            outcomes[place] = outcome_of(recordings[place][0], partial(answer_alone, recognizer, asked))
     return outcomes
 
 

@@ -1,12 +1,15 @@
 """Routes: the page, ``POST /predict``, ``/explain`` and ``/calibrate``, ``/info``, ``/health``, ``/docs``."""
 
+import asyncio
 import logging
 import mimetypes
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from io import BytesIO
@@ -28,22 +31,33 @@ from starlette.requests import ClientDisconnect
 from ser import __version__
 from ser.answers.card import card, caution
 from ser.answers.explain import explain_recording
-from ser.answers.files import Heard, Outcome, heard_or_outcome, outcome_of, profile_from
+from ser.answers.files import (
+    Blocks,
+    Heard,
+    Outcome,
+    answer_together,
+    begin_source,
+    heard_or_outcome,
+    outcome_of,
+    profile_from,
+)
 from ser.answers.formats import as_record
 from ser.answers.profile import LARGEST_BYTES as LARGEST_PROFILE
 from ser.answers.profile import parse_profile
 from ser.answers.recognition import Recognition
 from ser.answers.recognizer import Recognizer
+from ser.answers.windows import Asked
 from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
 from ser.app.limits import LONGEST_SECONDS, RECOGNITION_SECONDS, limited_blocks
 from ser.app.schemas import Answer, Calibration, Card, Failure, Health
-from ser.audio.reading import AUDIO_SUFFIXES, open_recording
+from ser.audio.reading import AUDIO_SUFFIXES, Recording, open_recording
 from ser.corpus.demo import SAMPLE_RATE, draw_manner, draw_voice, speak
 from ser.errors import InputError
 
 STATUS_OF_KIND = {"unreadable": 415, "large": 413, "short": 422, "silent": 422, "no speech": 422, "slow": 503}
 IN_MEMORY_BYTES = 16_384  # of an upload; the rest lies in a file without a name, which ends with the process
 MOST_FILES = 50  # in one form
+MOST_TOGETHER, SMALL_BYTES = 8, 524_288  # recordings that are answered at once, in 50 ms; and the largest of them
 PROFILE_FIELD = "profile"  # of a form
 EXAMPLES = {"anger": "female", "sadness": "male"}
 RECORDING = {
@@ -100,12 +114,32 @@ def build(recognizers: dict[str, Recognizer], *, access: Access, stopping: threa
     return server
 
 
+@dataclass(frozen=True)
+class Question:
+    """A recording that waits for its turn: who answers, what a message calls it, what begins it, and its outcome.
+
+    A small one may be answered together with others: it takes none of their time.
+    """
+
+    recognizer: Recognizer
+    name: str
+    begin: Callable[[], Asked | Recognition]
+    small: bool
+    outcome: asyncio.Future[Outcome]
+
+    def goes_with(self, other: "Question") -> bool:
+        """Whether both can be answered at once."""
+        return self.small and other.small and self.recognizer is other.recognizer
+
+
 class Queue:
-    """As many recognitions at once as there are processors; the others wait."""
+    """As many recognitions at once as there are processors; the others wait, and some are then answered together."""
 
     def __init__(self, recognizers: list[Recognizer], stopping: threading.Event):
         self._recognizers, self._stopping = recognizers, stopping
         self._turns = anyio.CapacityLimiter(os.cpu_count() or 1)
+        self._waiting: deque[Question] = deque()
+        self._answering: set[asyncio.Task] = set()
 
     def recognizer(self, bundle: int, profile: bytes | None = None) -> Recognizer:
         """The networks of a bundle, counted from 1, with the profile that a request carries."""
@@ -119,8 +153,7 @@ class Queue:
 
     def recognize(self, recording, recognizer: Recognizer, until: float) -> Recognition:
         with open_recording(recording) as opened:
-            blocks = limited_blocks(opened, until=until, stopping=self._stopping)
-            return recognizer.recognize_stream(blocks, opened.sample_rate)
+            return recognizer.recognize_stream(self._limited(opened, until), opened.sample_rate)
 
     def listen_to_all(self, recordings: list, recognizer: Recognizer, until: float) -> Iterator[Heard | Outcome]:
         """What is heard in each recording, until enough is, or the request's time is over."""
@@ -129,8 +162,10 @@ class Queue:
 
     def _listen(self, recording, recognizer: Recognizer, until: float) -> Heard:
         with open_recording(recording) as opened:
-            blocks = limited_blocks(opened, until=until, stopping=self._stopping)
-            return recognizer.listen(blocks, opened.sample_rate)
+            return recognizer.listen(self._limited(opened, until), opened.sample_rate)
+
+    def _limited(self, opened: Recording, until: float) -> Blocks:
+        return limited_blocks(opened, until=until, stopping=self._stopping)
 
     async def run(self, work: Callable[[], Any]):
         return await anyio.to_thread.run_sync(work, limiter=self._turns)
@@ -141,9 +176,34 @@ class Queue:
         for name, recording in recordings:
             if await request.is_disconnected():
                 raise ClientDisconnect
-            answer = partial(self.recognize, recording, recognizer, until)
-            found.append(await self.run(partial(outcome_of, name, answer)))
+            begin = partial(begin_source, recognizer, recording, partial(self._limited, until=until))
+            small = recording.seek(0, os.SEEK_END) <= SMALL_BYTES
+            question = Question(recognizer, name, begin, small, asyncio.get_running_loop().create_future())
+            self._waiting.append(question)
+            if len(self._answering) < self._turns.total_tokens:
+                task = asyncio.create_task(self._answer_waiting())
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+            found.append(await question.outcome)
         return found
+
+    async def _answer_waiting(self) -> None:
+        """Answer what waits, in its order, as much of it together as can be."""
+        while self._waiting:
+            together = [self._waiting.popleft()]
+            while self._waiting and together[0].goes_with(self._waiting[0]) and len(together) < MOST_TOGETHER:
+                together.append(self._waiting.popleft())
+            recordings = [(question.name, question.begin) for question in together]
+            try:
+                outcomes = await self.run(partial(answer_together, together[0].recognizer, recordings))
+            except Exception as error:  # each request says it for itself
+                for question in together:
+                    if not question.outcome.done():
+                        question.outcome.set_exception(error)
+                continue
+            for question, outcome in zip(together, outcomes, strict=True):
+                if not question.outcome.done():
+                    question.outcome.set_result(outcome)
 
 
 def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: Queue, *, public: bool) -> None:

@@ -1,5 +1,6 @@
 """The page in a real browser where there is one, the HTTP interface with real clients, and attacks on both."""
 
+import asyncio
 import csv
 import http.client
 import io as streams
@@ -31,8 +32,10 @@ from helpers import CHROMIUM, free_port
 import ser
 from ser import cli
 from ser.answers.bundle import pack, unpack
+from ser.answers.files import answer_together
 from ser.answers.opening import open_bundle
 from ser.answers.recognizer import Recognizer
+from ser.errors import NoAnswer
 
 pytestmark = pytest.mark.server
 
@@ -429,7 +432,12 @@ def test_a_form_is_answered_as_long_as_its_sender_waits_and_within_a_minute(voic
     queue = Queue([Recognizer(open_bundle(None))], threading.Event())
     sent = [(f"{number}.wav", streams.BytesIO(voice)) for number in range(3)]
     heard = []
-    monkeypatch.setattr(queue, "recognize", lambda recording, *_: heard.append(recording))
+
+    def hear(recognizer, recording, *_):
+        heard.append(recording)
+        raise NoAnswer("short", "too short")
+
+    monkeypatch.setattr("ser.app.server.begin_source", hear)
     with pytest.raises(ClientDisconnect):
         anyio.run(queue.outcomes, Sender(stays=2), sent, queue.recognizer(1))
     assert len(heard) == 2
@@ -437,6 +445,42 @@ def test_a_form_is_answered_as_long_as_its_sender_waits_and_within_a_minute(voic
     monkeypatch.setattr("ser.app.server.RECOGNITION_SECONDS", -1.0)  # they waited too long for their turn
     late = anyio.run(queue.outcomes, Sender(stays=3), sent, queue.recognizer(1))
     assert [outcome.kind for outcome in late] == ["slow"] * 3
+
+
+def test_small_recordings_that_wait_are_answered_together_and_large_ones_alone(voice, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("ser.app.server.SMALL_BYTES", 2 * len(voice))
+    queue, together = Queue([Recognizer(open_bundle(None))], threading.Event()), []
+    long = encoded(np.tile(soundfile.read(streams.BytesIO(voice))[0], 9), 16_000, format="WAV")
+    sent = [("0.wav", voice), *[(f"{n}.wav", voice) for n in range(1, 12)], ("long.wav", long), ("no.wav", b"no sound")]
+
+    def answer(recognizer, recordings):
+        together.append([name for name, _ in recordings])
+        return answer_together(recognizer, recordings)
+
+    async def ask(name: str, content: bytes):
+        (outcome,) = await queue.outcomes(Sender(stays=1), [(name, streams.BytesIO(content))], queue.recognizer(1))
+        return outcome
+
+    async def ask_all():
+        return await asyncio.gather(*(ask(*one) for one in sent), return_exceptions=True)
+
+    monkeypatch.setattr("ser.app.server.answer_together", answer)
+    outcomes = anyio.run(ask_all)
+    assert [outcome.file for outcome in outcomes] == [name for name, _ in sent]
+    assert [outcome.kind for outcome in outcomes] == [""] * 13 + ["unreadable"]
+    assert len(outcomes[12].recognition.windows) > 1
+    assert together == [
+        [f"{n}.wav" for n in range(8)],
+        ["8.wav", "9.wav", "10.wav", "11.wav"],
+        ["long.wav"],
+        ["no.wav"],
+    ]
+    # What goes wrong with the networks is said to each, and the queue goes on.
+    monkeypatch.setattr("ser.app.server.answer_together", lambda *_: 1 / 0)
+    assert {type(outcome) for outcome in anyio.run(ask_all)} == {ZeroDivisionError}
+    monkeypatch.undo()
+    assert anyio.run(ask, "again.wav", voice).recognition is not None
 
 
 def test_cookies_of_other_servers_do_not_lock_a_browser_out(voice):
