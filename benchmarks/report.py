@@ -199,10 +199,10 @@ def answers_section(found: dict) -> str:
     return f"""## Answers
 
 `ser predict --csv` answers the first file after {found["seconds for one file"]:.1f} s, then
-{found["files a second"]:.0f} of {found["files"]} clips a second, and an hour of speech in
-{found["seconds for an hour"]:.1f} s, its start included. `ser app` answers {server["requests a second"]:.0f}
-requests a second of {server["clients"]} clients that share the {server["processors"]} processors with it:
-{percentiles}."""
+{found["files a second"]:.0f} of {found["files"]} clips a second, {found["all files a second"]:.0f} of all
+{found["all files"]} a second, and an hour of speech in {found["seconds for an hour"]:.1f} s, their starts
+included. `ser app` answers {server["requests a second"]:.0f} requests a second of {server["clients"]} clients that
+share the {server["processors"]} processors with it: {percentiles}."""
 
 
 def scaling_section(found: dict) -> str:
