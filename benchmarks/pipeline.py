@@ -202,13 +202,16 @@ def training(corpus: Path, scratch: Path) -> dict[str, dict]:
 
     The machine's rate of multiplications is measured before and after each network.
     """
+    from ser.training.devices import precision  # TensorFlow takes seconds, which the other parts need not wait
+
     workspace = Workspace(scratch / "training", {"corpus.dir": str(corpus)})
     workspace.stages(*FEATURE_STAGES)
     rows = {}
     for network in ("cnn1d", "cnn2d"):
         before = multiplications_a_second()
         row = train_until(workspace, network)
-        rows[network] = row | {"multiplications a second": median([before, multiplications_a_second()])}
+        rate = median([before, multiplications_a_second()])
+        rows[network] = row | {"multiplications a second": rate, "precision": precision()}
     workspace.remove()
     return rows
 

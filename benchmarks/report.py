@@ -165,6 +165,7 @@ def training_section(found: dict) -> str:
         ]
         for network, row in found.items()
     ]
+    precision = ", ".join(dict.fromkeys(row["precision"] for row in found.values()))
     header = [
         "network",
         "training clips",
@@ -176,10 +177,11 @@ def training_section(found: dict) -> str:
     ]
     return f"""## Training
 
-Split `speaker`, parameters of `params.yaml`, each network trained once; of its epochs the median.
-What the machine allows is the time of the multiplications only, three
+Split `speaker`, parameters of `params.yaml`, each network trained once, with all cores, in `{precision}`; of its epochs
+the median. What the machine allows is the time of the multiplications only, three
 times a forward pass for a training clip and one for a validation clip, at the rate of a float32 matrix product on all
-cores ({rates} billion a second beside the two trainings); in brackets, the share of it that is reached.
+cores ({rates} billion a second beside the two trainings); in brackets, the share of it that is reached. In bfloat16 a
+processor multiplies about twice as fast.
 
 {markdown(header, rows)}"""
 
@@ -200,8 +202,8 @@ def answers_section(found: dict) -> str:
 
 `ser predict --csv` answers the first file after {found["seconds for one file"]:.1f} s, then
 {found["files a second"]:.0f} of {found["files"]} clips a second, {found["all files a second"]:.0f} of all
-{found["all files"]} a second, and an hour of speech in {found["seconds for an hour"]:.1f} s, their starts
-included. `ser app` answers {server["requests a second"]:.0f} requests a second of {server["clients"]} clients that
+{found["all files"]} a second with its start, and an hour of speech in {found["seconds for an hour"]:.1f} s with
+its start. `ser app` answers {server["requests a second"]:.0f} requests a second of {server["clients"]} clients that
 share the {server["processors"]} processors with it: {percentiles}."""
 
 

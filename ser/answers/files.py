@@ -4,18 +4,20 @@ import io as streams
 import os
 import re
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser import artifacts
+from ser.answers.processors import processors
 from ser.answers.profile import Profile
 from ser.answers.recognition import Recognition
 from ser.answers.recognizer import MOST_CLIPS, Heard, Recognizer
@@ -25,8 +27,8 @@ from ser.errors import InputError, NoAnswer
 
 STANDARD_INPUT = "-"
 FILES_AT_ONCE = 16
-MANY_FILES = 2000
-MOST_THREADS = 4  # more only wait for each other
+MANY_FILES = 2000  # from so many on, two processes make good the second that they take to start
+MOST_THREADS, MOST_PROCESSES = 4, 61  # more threads wait for each other; more processes Windows does not wait for
 NO_NAME = "an empty name"
 # What the command ends with when a file has no answer.
 STATUS = {"unreadable": 3, "short": 4, "silent": 5, "no speech": 6}
@@ -100,7 +102,7 @@ def calibrate_files(recognizer: Recognizer, paths: list[str]) -> tuple[Profile, 
     """
 
     def heard() -> Iterator[Heard | Outcome]:
-        threads = os.cpu_count() or 1
+        threads = min(processors(), MOST_THREADS)
         for start in range(0, len(paths), threads):  # a few at a time: what comes after enough is not read
             with ThreadPoolExecutor(threads) as pool:
                 own = paths[start : start + threads]
@@ -157,42 +159,58 @@ def recognize_files(
 
     Parameters
     ----------
-    processes : answer ``MANY_FILES`` in processes, which do not wait for each other as threads do, and are there after
-        a second. Only for commands: a process begins with importing the program that asks for it
+    processes : answer ``MANY_FILES`` in processes, which do not wait for each other as threads do, and take a second to
+        start. Only for commands: a process begins with importing the program that asks for it
 
     Raises
     ------
     InputError : a process ended by itself
     """
-    workers = os.cpu_count() or 1
+    workers = processors()
     pool: Executor
     if processes and workers > 1 and len(paths) >= MANY_FILES and STANDARD_INPUT not in paths:
+        workers = min(workers, MOST_PROCESSES)
         pool, answer = ProcessPoolExecutor(workers, get_context("spawn"), _keep, (recognizer,)), _answer_kept
     else:
         workers = min(workers, MOST_THREADS)
         pool = ThreadPoolExecutor(workers)
         answer = partial(recognize_together, recognizer, standard_input=standard_input)
     at_once = max(1, min(FILES_AT_ONCE, len(paths) // workers))
-    with pool:
-        ahead: deque[Future[list[Outcome]]] = deque()
-        try:
-            for start in range(0, len(paths), at_once):  # memory does not grow with the number of paths
-                ahead.append(pool.submit(answer, paths[start : start + at_once]))
-                if len(ahead) > 2 * workers:
-                    yield from ahead.popleft().result()
-            while ahead:
-                yield from ahead.popleft().result()
-        except BrokenProcessPool as error:
-            raise InputError("A process that was answering files ended by itself. Was there enough memory?") from error
+    ahead: deque[tuple[str, Future[list[Outcome]]]] = deque()
+    try:
+        for start in range(0, len(paths), at_once):  # memory does not grow with the number of paths
+            ahead.append((paths[start], pool.submit(answer, paths[start : start + at_once])))
+            if len(ahead) > 2 * workers:
+                yield from ahead.popleft()[1].result()
+        while ahead:
+            yield from ahead[0][1].result()
+            ahead.popleft()
+    except BrokenProcessPool as error:
+        about = ahead[0][0] if ahead else paths[0]
+        raise InputError(
+            f"A process that answers files ended by itself, at {about} or one of the files behind it. Was there too "
+            f"little memory, or a file that a decoder breaks down at? Ask for it by itself."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 _kept: list[Recognizer] = []  # of a process that answers files
 
 
 def _keep(recognizer: Recognizer) -> None:
-    """Called in a new process with what it answers with; an interrupt is its parent's to answer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Called in a new process with what it answers with; the process ends with its parent, and by an interrupt."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    recognizer.batches_at_once = 1
     _kept.append(recognizer)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _answer_kept(paths: Sequence[str]) -> list[Outcome]:
@@ -221,7 +239,27 @@ def begin_source(
     """
     with open_recording(source) as recording:
         asked = recognizer.begin(blocks_of(recording), recording.sample_rate)
-        return asked if asked.ended and len(asked.batch) == 1 else answer_alone(recognizer, asked)
+        return asked if asked.is_short else answer_alone(recognizer, asked)
+
+
+def begin_short(
+    recognizer: Recognizer, source: Source, blocks_of: Callable[[Recording], Blocks]
+) -> Asked | Recognition:
+    """A short recording on the way to its answer; a long one is left to ``begin_source``.
+
+    Raises
+    ------
+    LongRecording : it is long
+    """
+    with open_recording(source) as recording:
+        asked = recognizer.begin(blocks_of(recording), recording.sample_rate)
+    if not asked.is_short:
+        raise LongRecording
+    return asked
+
+
+class LongRecording(Exception):
+    """A recording whose answer would keep others waiting."""
 
 
 def answer_together(

@@ -1,6 +1,5 @@
 """From a recording to its emotion: the pipeline's own preprocessing and features, then ONNX Runtime."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from ser.answers.doubts import (
     is_speech,
 )
 from ser.answers.onnx_check import check_network
+from ser.answers.processors import processors
 from ser.answers.profile import Profile
 from ser.answers.recognition import SILENT_DB, Recognition, Window, no_speech
 from ser.answers.windows import Asked, Stretch
@@ -50,6 +50,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, *, threads: int = 1):
         self.bundle, self.threads = bundle, threads
+        self.batches_at_once = processors()  # of a long recording
         self.about = bundle.about
         self.emotions = tuple(bundle.about["emotions"])
         self.params = Params.model_validate(bundle.about["params"])
@@ -289,8 +290,8 @@ class Recognizer:
         return [self._recognition(one) for one in asked]
 
     def _answer_rest(self, asked: Asked) -> None:
-        """Answer what is left of a long recording, a batch a processor at a time."""
-        threads = os.cpu_count() or 1
+        """Answer what is left of a long recording, some batches at a time."""
+        threads = self.batches_at_once
         ahead: deque[Future] = deque()
         with ThreadPoolExecutor(threads) as pool:
             while not asked.ended:

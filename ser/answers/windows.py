@@ -50,6 +50,11 @@ class Asked:
         self.signals: list[NDArray[np.float32]] = []
         self._voiced, self._step = 0, 1  # every so many voiced windows one is kept
 
+    @property
+    def is_short(self) -> bool:
+        """Whether all of it was read and is one window."""
+        return self.ended and len(self.batch) == 1
+
     def read_on(self) -> None:
         """Read the next windows."""
         self.batch = list(islice(self._stretches, self._most))

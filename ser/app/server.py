@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import mimetypes
 import os
 import threading
@@ -9,12 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO, cast
 
 import anyio
 import numpy as np
@@ -36,17 +37,18 @@ from ser.answers.files import (
     Heard,
     Outcome,
     answer_together,
+    begin_short,
     begin_source,
     heard_or_outcome,
     outcome_of,
     profile_from,
 )
 from ser.answers.formats import as_record
+from ser.answers.processors import processors
 from ser.answers.profile import LARGEST_BYTES as LARGEST_PROFILE
 from ser.answers.profile import parse_profile
 from ser.answers.recognition import Recognition
 from ser.answers.recognizer import Recognizer
-from ser.answers.windows import Asked
 from ser.app.guard import LARGEST_BYTES, Access, Guard, refusal
 from ser.app.limits import LONGEST_SECONDS, RECOGNITION_SECONDS, limited_blocks
 from ser.app.schemas import Answer, Calibration, Card, Failure, Health
@@ -57,7 +59,8 @@ from ser.errors import InputError
 STATUS_OF_KIND = {"unreadable": 415, "large": 413, "short": 422, "silent": 422, "no speech": 422, "slow": 503}
 IN_MEMORY_BYTES = 16_384  # of an upload; the rest lies in a file without a name, which ends with the process
 MOST_FILES = 50  # in one form
-MOST_TOGETHER, SMALL_BYTES = 8, 524_288  # recordings that are answered at once, in 50 ms; and the largest of them
+MOST_TOGETHER = 8  # recordings that are answered at once
+SMALL_BYTES = 524_288  # of an upload that may be answered together with others
 PROFILE_FIELD = "profile"  # of a form
 EXAMPLES = {"anger": "female", "sadness": "male"}
 RECORDING = {
@@ -116,14 +119,15 @@ def build(recognizers: dict[str, Recognizer], *, access: Access, stopping: threa
 
 @dataclass(frozen=True)
 class Question:
-    """A recording that waits for its turn: who answers, what a message calls it, what begins it, and its outcome.
+    """A recording that waits for its turn: who answers, what a message calls it, its stream and parts, and its outcome.
 
-    A small one may be answered together with others: it takes none of their time.
+    A small one may be answered together with others.
     """
 
     recognizer: Recognizer
     name: str
-    begin: Callable[[], Asked | Recognition]
+    recording: BinaryIO
+    blocks_of: Callable[[Recording], Blocks]
     small: bool
     outcome: asyncio.Future[Outcome]
 
@@ -137,7 +141,7 @@ class Queue:
 
     def __init__(self, recognizers: list[Recognizer], stopping: threading.Event):
         self._recognizers, self._stopping = recognizers, stopping
-        self._turns = anyio.CapacityLimiter(os.cpu_count() or 1)
+        self._turns = anyio.CapacityLimiter(processors())
         self._waiting: deque[Question] = deque()
         self._answering: set[asyncio.Task] = set()
 
@@ -176,34 +180,54 @@ class Queue:
         for name, recording in recordings:
             if await request.is_disconnected():
                 raise ClientDisconnect
-            begin = partial(begin_source, recognizer, recording, partial(self._limited, until=until))
             small = recording.seek(0, os.SEEK_END) <= SMALL_BYTES
-            question = Question(recognizer, name, begin, small, asyncio.get_running_loop().create_future())
-            self._waiting.append(question)
+            outcome = asyncio.get_running_loop().create_future()
+            blocks_of = partial(self._limited, until=until)
+            self._waiting.append(Question(recognizer, name, recording, blocks_of, small, outcome))
             if len(self._answering) < self._turns.total_tokens:
-                task = asyncio.create_task(self._answer_waiting())
-                self._answering.add(task)
-                task.add_done_callback(self._answering.discard)
-            found.append(await question.outcome)
+                self._answering.add(asyncio.create_task(self._answer_waiting()))
+            found.append(await outcome)
         return found
 
     async def _answer_waiting(self) -> None:
         """Answer what waits, in its order, as much of it together as can be."""
-        while self._waiting:
-            together = [self._waiting.popleft()]
-            while self._waiting and together[0].goes_with(self._waiting[0]) and len(together) < MOST_TOGETHER:
-                together.append(self._waiting.popleft())
-            recordings = [(question.name, question.begin) for question in together]
-            try:
-                outcomes = await self.run(partial(answer_together, together[0].recognizer, recordings))
-            except Exception as error:  # each request says it for itself
-                for question in together:
-                    if not question.outcome.done():
-                        question.outcome.set_exception(error)
-                continue
-            for question, outcome in zip(together, outcomes, strict=True):
-                if not question.outcome.done():
-                    question.outcome.set_result(outcome)
+        try:
+            while self._waiting:
+                async with self._turns:
+                    if together := self._next():
+                        await self._answer(together)
+        finally:  # in one step with having seen that nothing waits: who comes behind it starts another
+            self._answering.discard(cast(asyncio.Task, asyncio.current_task()))
+
+    def _next(self) -> list[Question]:
+        """What is answered at once: a share of what waits for each free turn."""
+        most = min(MOST_TOGETHER, math.ceil(len(self._waiting) / (1 + self._turns.available_tokens)))
+        together: list[Question] = []
+        while self._waiting and len(together) < most:
+            if together and not together[0].goes_with(self._waiting[0]):
+                break
+            question = self._waiting.popleft()
+            if not question.outcome.done():  # it is where the client has gone
+                together.append(question)
+        return together
+
+    async def _answer(self, together: list[Question]) -> None:
+        begin = begin_source if len(together) == 1 else begin_short
+        recognizer = together[0].recognizer
+        recordings = [
+            (question.name, partial(begin, recognizer, question.recording, question.blocks_of)) for question in together
+        ]
+        try:
+            outcomes = await anyio.to_thread.run_sync(partial(answer_together, recognizer, recordings))
+        except Exception as error:
+            if len(together) > 1:  # a long recording, or whatever is one request's trouble: each has a turn of its own
+                self._waiting.extendleft(replace(question, small=False) for question in reversed(together))
+            elif not together[0].outcome.done():
+                together[0].outcome.set_exception(error)
+            return
+        for question, found in zip(together, outcomes, strict=True):
+            if not question.outcome.done():
+                question.outcome.set_result(found)
 
 
 def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: Queue, *, public: bool) -> None:

@@ -27,7 +27,7 @@ def frame(signals: NDArray[np.float32], *, frame_length: int, hop_length: int) -
     if hop_length < 1 or frame_length < 1:
         raise InputError(f"frame_length {frame_length} and hop_length {hop_length} must be 1 or more samples.")
     half = frame_length // 2
-    # NumPy's own pad and sliding_window_view take longer than what is computed of a frame.
+    # NumPy's own pad and sliding_window_view would take longer than most of what is computed of the frames.
     padded = np.zeros((*signals.shape[:-1], signals.shape[-1] + frame_length), signals.dtype)
     padded[..., half : half + signals.shape[-1]] = signals
     shape = (*signals.shape[:-1], 1 + signals.shape[-1] // hop_length, frame_length)
@@ -37,7 +37,7 @@ def frame(signals: NDArray[np.float32], *, frame_length: int, hop_length: int) -
 
 def sounding(signal: NDArray[np.float32]) -> slice:
     """From the first sample of a signal ``(samples,)`` that is not 0 to the last; empty where there is none."""
-    sounds = signal != 0  # np.trim_zeros makes a list of all places where it holds
+    sounds = signal != 0  # np.trim_zeros would make a list of all samples that are not 0
     first = int(sounds.argmax()) if len(signal) else 0
     return slice(first, len(signal) - int(sounds[::-1].argmax()) if sounds[first : first + 1].any() else first)
 

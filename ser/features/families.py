@@ -99,7 +99,9 @@ class Family:
 
     Attributes
     ----------
-    compute : of signals ``(..., samples)``, columns ``(..., frames, columns)``, or one column ``(..., frames)``
+    compute : of signals ``(..., samples)``, columns ``(..., frames, columns)``, or one column ``(..., frames)``; 0
+        where there is silence, since frames behind a clip's sound are not computed, and of no sample further away
+        than half of the longer frame
     least_deviation : of each column, in its unit: a clip in which it hardly moves does not blow its noise up when it
         is measured against its own deviation; see ``ser.features.relative``
     is_level : whether the columns are levels in dB, which say nothing where only the room is heard
@@ -166,6 +168,7 @@ def frame_features(
             part = part.reshape(len(own), -1)
             own[:, first : first + part.shape[1]] = part
             first += part.shape[1]
+        assert first == columns
     return rows
 
 

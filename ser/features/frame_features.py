@@ -57,10 +57,10 @@ def zero_crossing_rate(signals: NDArray[np.float32], *, frame_length: int, hop_l
     negative = signals < -1e-10
     crossings = negative[..., 1:] != negative[..., :-1]
     # A running count: the crossings inside a frame are a difference of two of its values.
-    count = np.zeros(signals.shape, np.int32)
+    count = np.zeros((*signals.shape[:-1], max(1, signals.shape[-1])), np.int32)
     np.cumsum(crossings, axis=-1, out=count[..., 1:])
     starts = np.arange(1 + signals.shape[-1] // hop_length) * hop_length - frame_length // 2
-    first, last = (np.clip(sample, 0, signals.shape[-1] - 1) for sample in (starts, starts + frame_length - 1))
+    first, last = (np.clip(sample, 0, count.shape[-1] - 1) for sample in (starts, starts + frame_length - 1))
     return ((count[..., last] - count[..., first]) / frame_length).astype(np.float32)
 
 

@@ -47,7 +47,7 @@ def fundamental_frequency(
             f"Pitch range {fmin_hz} to {fmax_hz} Hz needs a pitch_frame_length of at least {2 * longest} samples; "
             f"got {frame_length}."
         )
-    window, window_correlation, octave_cost = _window(frame_length, shortest, longest)
+    window, window_correlation, octave_cost = _constants(frame_length, shortest, longest)
     lags = slice(shortest, longest + 1)
     frames = frame(signals, frame_length=frame_length, hop_length=hop_length)
     correlation = _autocorrelation(frames, window, longest=longest)
@@ -62,8 +62,8 @@ def fundamental_frequency(
 
 
 @lru_cache(maxsize=8)
-def _window(frame_length: int, shortest: int, longest: int) -> tuple[NDArray[np.float32], ...]:
-    """Of frames: their window; and of lags: the window's normalised autocorrelation, and what their octaves cost."""
+def _constants(frame_length: int, shortest: int, longest: int) -> tuple[NDArray[np.float32], ...]:
+    """The window of frames; and of each lag the window's normalised autocorrelation, and what its octave costs."""
     window = np.hanning(frame_length).astype(np.float32)
     correlation = _autocorrelation(np.ones_like(window), window, longest=longest)
     octaves = np.log2(np.arange(shortest, longest + 1, dtype=np.float32) / shortest)

@@ -1,4 +1,4 @@
-"""Where a network trains, and in which precision: mixed where the device multiplies faster so, else single."""
+"""Where a network trains, and in which precision: mixed where the device multiplies faster that way, else single."""
 
 import os
 from collections.abc import Iterator
@@ -23,8 +23,11 @@ def gpus() -> list[str]:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions that multiply bfloat16 in half the time; only Linux says so."""
-    if not PROCESSOR.exists():
+    """Whether an x86 processor has instructions that multiply bfloat16 in half the time, and TensorFlow uses them.
+
+    Only Linux says so. Without oneDNN TensorFlow knows no such instructions.
+    """
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" or not PROCESSOR.exists():
         return False
     flags = next((line for line in PROCESSOR.read_text().splitlines() if line.startswith("flags")), "")
     return not BFLOAT16_FLAGS.isdisjoint(flags.split())
@@ -35,7 +38,7 @@ def precision() -> str:
 
     No parameter: like the number of workers it is a matter of the machine. float16 runs on every GPU since 2017
     (Micikevicius et al. 2018); Keras scales the loss so that small gradients survive. bfloat16 has the range of
-    single precision (Kalamkar et al. 2019); of processors only TensorFlow makes use of it.
+    single precision (Kalamkar et al. 2019); of the backends only TensorFlow uses it on processors.
     """
     processor = "mixed_bfloat16" if keras.backend.backend() == "tensorflow" and multiplies_bfloat16() else "float32"
     wanted = os.environ.get("SER_PRECISION") or ("mixed_float16" if gpus() else processor)

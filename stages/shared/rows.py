@@ -11,7 +11,7 @@ from ser.parallel import map_chunks
 from stages.shared.console import progress, rate
 
 CHUNK = 128  # signals a task
-BLOCK = 8  # signals computed at once: their frames stay in the processor's cache
+BLOCK = 8  # signals copied at once
 
 
 def write_features(path: str, features_of: Callable[[np.ndarray], np.ndarray]) -> str:

@@ -4,10 +4,12 @@ import csv
 import io as streams
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from helpers import real_clips, sine
@@ -253,7 +255,7 @@ def test_real_speech_is_speech(recognizer):
 
 def test_many_files_are_answered_by_processes_and_in_the_same_way(recognizer, finished, monkeypatch):
     monkeypatch.setattr(files, "MANY_FILES", 4)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(files, "processors", lambda: 2)
     clips = sorted(map(str, (finished.folder / "data" / "demo" / "AudioWAV").glob("*.wav")))[:5]
     paths = [*clips, "missing.wav"]
     outcomes = list(recognize_files(recognizer, paths, processes=True))
@@ -273,9 +275,38 @@ class Dying:
 
 def test_a_process_that_ends_by_itself_is_said(monkeypatch):
     monkeypatch.setattr(files, "MANY_FILES", 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    with pytest.raises(InputError, match=r"ended by itself\. Was there enough memory\?"):
+    monkeypatch.setattr(files, "processors", lambda: 2)
+    with pytest.raises(InputError, match=r"ended by itself, at a\.wav or one of the files behind it\."):
         list(recognize_files(Dying(), ["a.wav", "b.wav"], processes=True))
+
+
+ENDLESS = """
+import itertools, sys
+from ser import cli
+from ser.answers import files
+files.MANY_FILES, files.processors = 4, lambda: 2
+print("begun", flush=True)
+sys.exit(cli.main(["predict", "--csv", *[sys.argv[1]] * 100_000]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, -signal.SIGTERM)]
+)
+def test_processes_end_with_their_command(finished, end, status):
+    clip = sorted((finished.folder / "data" / "demo" / "AudioWAV").glob("*.wav"))[0]
+    command = [sys.executable, "-c", ENDLESS, str(clip)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+        for _ in range(3):  # that it has begun, the header, and an answer
+            assert asked.stdout.readline()
+        children = psutil.Process(asked.pid).children(recursive=True)
+        assert len(children) >= 2
+        asked.send_signal(end)  # to the command only, as a service manager does
+        assert asked.wait(timeout=30) == status
+        _, alive = psutil.wait_procs(children, timeout=10)
+        for child in alive:
+            child.kill()
+        assert not alive
 
 
 @pytest.mark.real_speech

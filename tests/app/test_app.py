@@ -32,7 +32,7 @@ from helpers import CHROMIUM, free_port
 import ser
 from ser import cli
 from ser.answers.bundle import pack, unpack
-from ser.answers.files import answer_together
+from ser.answers.files import Outcome, answer_together
 from ser.answers.opening import open_bundle
 from ser.answers.recognizer import Recognizer
 from ser.errors import NoAnswer
@@ -448,7 +448,7 @@ def test_a_form_is_answered_as_long_as_its_sender_waits_and_within_a_minute(voic
 
 
 def test_small_recordings_that_wait_are_answered_together_and_large_ones_alone(voice, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("ser.app.server.processors", lambda: 1)
     monkeypatch.setattr("ser.app.server.SMALL_BYTES", 2 * len(voice))
     queue, together = Queue([Recognizer(open_bundle(None))], threading.Event()), []
     long = encoded(np.tile(soundfile.read(streams.BytesIO(voice))[0], 9), 16_000, format="WAV")
@@ -476,11 +476,49 @@ def test_small_recordings_that_wait_are_answered_together_and_large_ones_alone(v
         ["long.wav"],
         ["no.wav"],
     ]
-    # What goes wrong with the networks is said to each, and the queue goes on.
-    monkeypatch.setattr("ser.app.server.answer_together", lambda *_: 1 / 0)
-    assert {type(outcome) for outcome in anyio.run(ask_all)} == {ZeroDivisionError}
+    # One whose answer goes wrong is told so; the others, and who comes later, are answered.
+    monkeypatch.setattr(
+        "ser.app.server.answer_together",
+        lambda recognizer, recordings: (
+            1 / 0 if "3.wav" in dict(recordings) else answer_together(recognizer, recordings)
+        ),
+    )
+    outcomes = anyio.run(ask_all)
+    assert [type(outcome) for outcome in outcomes] == [Outcome] * 3 + [ZeroDivisionError] + [Outcome] * 10
     monkeypatch.undo()
     assert anyio.run(ask, "again.wav", voice).recognition is not None
+
+
+def test_a_small_upload_of_a_long_recording_has_a_turn_of_its_own(voice, monkeypatch):
+    monkeypatch.setattr("ser.app.server.processors", lambda: 1)
+    queue, order = Queue([Recognizer(open_bundle(None))], threading.Event()), []
+    long = encoded(np.tile(soundfile.read(streams.BytesIO(voice))[0], 9), 16_000, format="OGG", subtype="VORBIS")
+
+    async def ask(name: str, content: bytes):
+        (outcome,) = await queue.outcomes(Sender(stays=1), [(name, streams.BytesIO(content))], queue.recognizer(1))
+        order.append(name)
+        return outcome
+
+    async def ask_all():
+        return await asyncio.gather(ask("a.wav", voice), ask("long.ogg", long), ask("b.wav", voice))
+
+    first, middle, last = anyio.run(ask_all)
+    assert first.recognition.probabilities == pytest.approx(last.recognition.probabilities, abs=1e-6)
+    assert len(middle.recognition.windows) > 1
+    assert sorted(order) == ["a.wav", "b.wav", "long.ogg"]
+
+
+def test_a_form_waits_for_no_other_request(voice, monkeypatch):
+    """With one worker, which ends between two of its recordings."""
+    monkeypatch.setattr("ser.app.server.processors", lambda: 1)
+    queue = Queue([Recognizer(open_bundle(None))], threading.Event())
+    sent = [(f"{number}.wav", streams.BytesIO(voice)) for number in range(3)]
+
+    async def ask():
+        with anyio.fail_after(30):
+            return await queue.outcomes(Sender(stays=3), sent, queue.recognizer(1))
+
+    assert [outcome.kind for outcome in anyio.run(ask)] == [""] * 3
 
 
 def test_cookies_of_other_servers_do_not_lock_a_browser_out(voice):

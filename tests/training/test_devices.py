@@ -69,4 +69,7 @@ def test_a_processor_says_whether_it_multiplies_bfloat16(monkeypatch, tmp_path, 
     monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
     assert not devices.multiplies_bfloat16()  # no such file, as on a Mac
     (tmp_path / "cpuinfo").write_text(content)
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     assert devices.multiplies_bfloat16() is has
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert not devices.multiplies_bfloat16()
