@@ -66,7 +66,8 @@ def serve(recording: bytes) -> dict:
     command = [sys.executable, "-m", "ser", "app", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            wait_for_server(port)
+            wait_for_server(port)  # which listens before it has started
+            ask(port, recording, time.monotonic() + 1, [])
             waited: list[list[float]] = [[] for _ in range(CLIENTS)]
             until = time.monotonic() + REQUESTS_SECONDS
             threads = [threading.Thread(target=ask, args=(port, recording, until, own)) for own in waited]

