@@ -281,7 +281,7 @@ def test_a_process_that_ends_by_itself_is_said(monkeypatch):
 
 
 ENDLESS = """
-import itertools, sys
+import sys
 from ser import cli
 from ser.answers import files
 files.MANY_FILES, files.processors = 4, lambda: 2
@@ -302,7 +302,8 @@ def test_processes_end_with_their_command(finished, end, status):
         children = psutil.Process(asked.pid).children(recursive=True)
         assert len(children) >= 2
         asked.send_signal(end)  # to the command only, as a service manager does
-        assert asked.wait(timeout=30) == status
+        asked.communicate(timeout=60)  # what is not read would keep it from ending
+        assert asked.returncode == status
         _, alive = psutil.wait_procs(children, timeout=10)
         for child in alive:
             child.kill()
