@@ -229,33 +229,29 @@ def recognize_together(recognizer: Recognizer, paths: Sequence[str], standard_in
 
 
 def begin_source(
-    recognizer: Recognizer, source: Source, blocks_of: Callable[[Recording], Blocks] = lambda opened: opened.blocks()
+    recognizer: Recognizer,
+    source: Source,
+    blocks_of: Callable[[Recording], Blocks] = lambda opened: opened.blocks(),
+    *,
+    short_only: bool = False,
 ) -> Asked | Recognition:
     """A short recording on the way to its answer, or the answer of a long one, whose samples are not kept for others.
 
     Parameters
     ----------
     blocks_of : an open recording's consecutive parts
-    """
-    with open_recording(source) as recording:
-        asked = recognizer.begin(blocks_of(recording), recording.sample_rate)
-        return asked if asked.is_short else answer_alone(recognizer, asked)
-
-
-def begin_short(
-    recognizer: Recognizer, source: Source, blocks_of: Callable[[Recording], Blocks]
-) -> Asked | Recognition:
-    """A short recording on the way to its answer; a long one is left to ``begin_source``.
 
     Raises
     ------
-    LongRecording : it is long
+    LongRecording : it is long, and ``short_only`` is asked for
     """
     with open_recording(source) as recording:
         asked = recognizer.begin(blocks_of(recording), recording.sample_rate)
-    if not asked.is_short:
-        raise LongRecording
-    return asked
+        if asked.is_short:
+            return asked
+        if short_only:
+            raise LongRecording
+        return answer_alone(recognizer, asked)
 
 
 class LongRecording(Exception):

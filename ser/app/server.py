@@ -37,7 +37,6 @@ from ser.answers.files import (
     Heard,
     Outcome,
     answer_together,
-    begin_short,
     begin_source,
     heard_or_outcome,
     outcome_of,
@@ -212,11 +211,9 @@ class Queue:
         return together
 
     async def _answer(self, together: list[Question]) -> None:
-        begin = begin_source if len(together) == 1 else begin_short
         recognizer = together[0].recognizer
-        recordings = [
-            (question.name, partial(begin, recognizer, question.recording, question.blocks_of)) for question in together
-        ]
+        begin = partial(begin_source, recognizer, short_only=len(together) > 1)
+        recordings = [(question.name, partial(begin, question.recording, question.blocks_of)) for question in together]
         try:
             outcomes = await anyio.to_thread.run_sync(partial(answer_together, recognizer, recordings))
         except Exception as error:

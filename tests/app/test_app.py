@@ -433,7 +433,7 @@ def test_a_form_is_answered_as_long_as_its_sender_waits_and_within_a_minute(voic
     sent = [(f"{number}.wav", streams.BytesIO(voice)) for number in range(3)]
     heard = []
 
-    def hear(recognizer, recording, *_):
+    def hear(recognizer, recording, *_, **__):
         heard.append(recording)
         raise NoAnswer("short", "too short")
 
