@@ -22,6 +22,14 @@ from ser.settings import Block, Count, Fraction, Labels, Positive, Schedule, See
 from ser.training.settings import Training
 
 
+# Parameters of earlier releases, and what became of them.
+FORMER = {
+    "training.level": "gone: the level of every recording is normalised by 'preprocess'",
+    "training.references": "now training.enrolment, with p_none, p_neutral, p_one_emotion, p_two_emotions, p_other_speaker "
+    "and p_mixed_channels",
+}
+
+
 class Corpus(Block):
     """Where the recordings are, and which of them can be used."""
 
@@ -166,6 +174,8 @@ def explain(problem: Mapping[str, Any], block: str = "") -> str:
     key = re.sub(r"^networks\.", "train_", ".".join(map(str, [block, *problem["loc"]])).lstrip(".")) or "the file"
     found = problem["input"]
     match problem["type"]:
+        case "extra_forbidden" if key in FORMER:
+            return f"{key} is {FORMER[key]}."
         case "extra_forbidden":
             return f"{key} is not a parameter; remove it or correct its name."
         case "missing":

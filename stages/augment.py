@@ -156,7 +156,7 @@ def table_of(plan: Plan, values: list[float]) -> pd.DataFrame:
 
 def column_types() -> dict[str, str]:
     """Types of the columns about devices, which have nothing to say of other copies."""
-    types = {"bool": "boolean", "int": "Int64"}
+    types = {"bool": "boolean", "int": "Int64", "str": "string"}
     return {
         name: types.get(str(getattr(kind, "__name__", kind)).split(" ")[0], "Float64")
         for name, kind in Device.__annotations__.items()

@@ -68,11 +68,12 @@ ROWS: dict[str, dict] = {
     "shifted copies as well": {"training.copies": ["device", "shift"]},
     "copies at another pitch as well": {"training.copies": ["device", "pitch"]},
     **{
-        f"devices without {name}": {f"augment.device.{name}": 0.0} for name in ("microphone", "room", "noise", "babble")
+        f"devices without {name}": {f"augment.device.{name}": 0.0} for name in ("microphone", "room", "noise", "babble", "gain_control")
     },
-    "never a reference": {"training.references.none": 1.0},
-    "references of all emotions only": {"training.references.neutral": 0.0, "training.references.two_emotions": 0.0},
-    "with the level": {"training.level": True},
+    "never an enrolment": {"training.enrolment.p_none": 1.0},
+    "enrolment of all emotions only": {
+        f"training.enrolment.{name}": 0.0 for name in ("p_neutral", "p_one_emotion", "p_two_emotions")
+    },
     "twice the epochs": {"train_cnn1d.epochs": 30},
     "no masks": {f"{FLY}.time_masks": 0, f"{FLY}.mel_masks": 0},
     "no mixup": {f"{FLY}.mixup_alpha": 0.0},

@@ -7,7 +7,6 @@ up to date. Each processor trains one network at a time; a GPU one, or ``--jobs`
 """
 
 import argparse
-import os
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from stages.shared.console import run as run_stage
 from studies.plan import NETWORKS, STUDIES, Run, runs_of
 from studies.pooling import Answer, average_seeds, fuse_answers, pool_tests
 from studies.processes import run_each
-from studies.runs import ENVIRONMENT, PROFILES, RUNS, describe, finished, subsets_of, train_run
+from studies.runs import PROFILES, RUNS, describe, finished, subsets_of, train_run
 from studies.summary import score_pooled, summarise
 
 GROUPS = ("sex", "age_band", "race")
@@ -140,7 +139,6 @@ def cross_validate() -> str:
     parser.add_argument("--train", metavar="RUN", choices=planned, help="train only this run, and write no summary")
     options, params = parser.parse_args(), load()
     if options.train:
-        os.environ.setdefault("SER_PRECISION", ENVIRONMENT["SER_PRECISION"])  # also where somebody starts one by hand
         train_run(planned[options.train], params)
         return f"{options.train} trained"
     studies = options.study or list(STUDIES)

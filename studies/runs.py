@@ -19,7 +19,7 @@ from ser.params import Params
 from ser.scoring.scores import BASELINE
 from ser.training.checkpoint import Checkpoint
 from ser.training.data import Clips, prepare_test
-from ser.training.devices import gpus, precision
+from ser.training.devices import gpus
 from ser.training.fit import Session, answer_with, predict_probabilities
 from ser.training.train import Features, predict, prepared, train
 from stages.shared.clips import read_clips
@@ -40,9 +40,8 @@ PROFILES: dict[str, tuple[int, str | None]] = {
     "8 neutral": (8, "neutral"),
 }
 # Two trainings with a thread each are done sooner than one after the other with two, and what a training
-# finds does not depend on how many processors there are. In single precision, so that figures from a GPU
-# and from a processor are of one kind.
-ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "SER_PRECISION": "float32"}
+# finds does not depend on how many processors there are.
+ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 def network_of(run: Run) -> Network:
@@ -93,7 +92,7 @@ def train_run(run: Run, params: Params) -> None:
             "date": date.today().isoformat(),
             "seconds": round(time.perf_counter() - start, 1),
             "device": "GPU" if gpus() else "CPU",
-            "precision": precision(),
+            "precision": settings.training.precision,
             "versions": versions(),
             "validation_uar": curve,
         },

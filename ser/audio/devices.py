@@ -15,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from ser.audio.dynamics import GainControl, control_gain, draw_gain_control
 from ser.settings import Block, Fraction
 
 Signal = NDArray[np.float32]
@@ -42,6 +43,7 @@ class DeviceShares(Block):
     band_limit: Fraction
     telephone: Fraction
     clipping: Fraction
+    gain_control: Fraction
 
     @model_validator(mode="after")
     def _rising(self):
@@ -68,6 +70,7 @@ class Device:
     lowpass_hz : limit of the band
     telephone : band of 300 to 3,400 Hz and mu-law
     clipped : share of the samples that are clipped
+    gain_kind, gain_strength_db, gain_attack_seconds, gain_release_seconds : see ``ser.audio.dynamics.GainControl``
     seed : of what else is random about the device
     """
 
@@ -82,7 +85,19 @@ class Device:
     lowpass_hz: float | None
     telephone: bool
     clipped: float | None
+    gain_kind: str | None
+    gain_strength_db: float | None
+    gain_attack_seconds: float | None
+    gain_release_seconds: float | None
     seed: int
+
+    @property
+    def gain_control(self) -> GainControl | None:
+        """What moves the gain inside a recording."""
+        if self.gain_kind is None:
+            return None
+        values = (self.gain_strength_db, self.gain_attack_seconds, self.gain_release_seconds)
+        return GainControl(self.gain_kind, *values)
 
 
 DEVICE_COLUMNS = [field.name for field in fields(Device)]
@@ -99,6 +114,7 @@ def draw_device(settings: DeviceShares, rng: np.random.Generator) -> Device:
         happens(share) for share in (settings.microphone, settings.room, settings.noise, settings.babble)
     )
     limited, telephone = happens(settings.band_limit), happens(settings.telephone)
+    moving = draw_gain_control(rng) if happens(settings.gain_control) else None
     return Device(
         response_db=uniform(1, 5) if microphone else None,
         tilt_db=uniform(-5, 5) if microphone else None,
@@ -111,6 +127,10 @@ def draw_device(settings: DeviceShares, rng: np.random.Generator) -> Device:
         lowpass_hz=uniform(2800, 7500) if limited and not telephone else None,
         telephone=telephone,
         clipped=uniform(0.0005, 0.01) if happens(settings.clipping) else None,
+        gain_kind=moving and moving.kind,
+        gain_strength_db=moving and moving.strength_db,
+        gain_attack_seconds=moving and moving.attack_seconds,
+        gain_release_seconds=moving and moving.release_seconds,
         seed=int(rng.integers(2**31)),
     )
 
@@ -158,6 +178,8 @@ def through_device(
         change_db = above_usual_db if device.constant_noise else rng.uniform(-OTHER_NOISE_DB, OTHER_NOISE_DB)
         snr_db = device.snr_db + change_db
         signal = add_noise(signal, noise, snr_db=max(snr_db, 0.0))
+    if device.gain_control is not None:
+        signal = control_gain(signal, device.gain_control, sample_rate=sample_rate)
     if device.telephone:
         signal = telephone(signal, sample_rate=sample_rate)
     elif device.lowpass_hz is not None and device.lowpass_hz < sample_rate / 2:

@@ -9,12 +9,11 @@ import soxr
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ser.audio.stft import frame, istft, stft
+from ser.audio.level import FRAME_LENGTH, HOP_LENGTH, frame_power, normalize_level, without_clicks
+from ser.audio.stft import istft, stft
 from ser.errors import InputError
 from ser.settings import Block, Fraction, NonNegative, Positive
 
-FRAME_LENGTH = 512  # samples; 32 ms at 16 kHz
-HOP_LENGTH = 128  # samples; 8 ms, a quarter of a frame, as overlap-add of a Hann window wants
 INAUDIBLE = 1e-8  # of an impulse, below float32's own rounding
 LONGEST_RINGING = 1_000_000  # samples: what rings longer, next to 0 Hz and to half the sample rate, is small throughout
 LENGTH_STEP = 4096  # of spectra: few lengths, whose filters are kept
@@ -117,9 +116,9 @@ def spectral_subtraction(
 
 
 def remove_silence(signal: NDArray[np.float32], *, top_db: float, where: str) -> NDArray[np.float32]:
-    """Drop what is more than ``top_db`` below the loudest frame.
+    """Drop what is more than ``top_db`` below the loudest frames, of which a click is none.
 
-    At the edges this is ``librosa.effects.trim``; everywhere, the joined intervals of
+    At the edges this is ``librosa.effects.trim`` of a signal without clicks; everywhere, the joined intervals of
     ``librosa.effects.split``. Pauses inside a clip carry emotion, so the two are kept apart.
 
     Parameters
@@ -135,9 +134,11 @@ def remove_silence(signal: NDArray[np.float32], *, top_db: float, where: str) ->
         raise InputError(f"where is {where!r}: expected 'nowhere', 'edges' or 'everywhere'.")
     if where == "nowhere" or len(signal) == 0:
         return signal
-    frames = frame(signal, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH)
-    power = np.einsum("ft,ft->f", frames, frames)
-    loud = (power > power.max() * 10 ** (-top_db / 10)) & (power > 0)
+    power = frame_power(signal)
+    lasting = without_clicks(power)
+    if where == "edges":
+        power = lasting
+    loud = (power > lasting.max() * 10 ** (-top_db / 10)) & (power > 0)
     if where == "edges" and loud.any():
         first, last = np.flatnonzero(loud)[[0, -1]]
         loud[first : last + 1] = True
@@ -163,7 +164,7 @@ def preemphasis(signal: NDArray[np.float32], *, coefficient: float) -> NDArray[n
 def normalize_audio(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Subtract the mean and divide by the standard deviation over ``(..., samples)``.
 
-    A constant signal, which has no deviation, becomes zeros.
+    In the pipeline ``normalize_level`` follows, so that of this only the subtracted mean remains. A constant signal, which has no deviation, becomes zeros.
     """
     if signal.shape[-1] == 0:
         return signal
@@ -227,4 +228,5 @@ def preprocess(samples: NDArray[np.float32], source_rate: int, settings: Preproc
         signal = preemphasis(signal, coefficient=settings.preemphasis)
     if settings.normalize_audio:
         signal = normalize_audio(signal)
-    return truncate_pad(signal, samples=round(settings.duration_seconds * settings.sample_rate))
+    samples = round(settings.duration_seconds * settings.sample_rate)
+    return truncate_pad(normalize_level(signal[:samples]), samples=samples)

@@ -16,14 +16,14 @@ from ser.features.relative import (
 )
 
 DECIBEL = 10.0 / 2.302585092994046  # of a natural logarithm of power
-USUAL_LEVEL_DB, USUAL_LEVEL_SPREAD_DB = 85.0, 10.0  # of a clip's loudest frames, above ``mel.FLOOR_POWER``
+USUAL_LEVEL_DB = 85.0  # of a clip's lowest mel band after equalisation, above ``mel.FLOOR_POWER``
 SMOOTHED_FRAMES = 5  # over which the loudest level is averaged, so that a click is not the clip's level
 TIMES_EQUALISED = 2
 
 
 @keras.saving.register_keras_serializable("ser")
 class FrameSums(layers.Layer):
-    """Which frames of a clip are loud, how loud the clip is, and sums of each feature over its loud frames.
+    """Which frames of a clip are loud, and sums of each feature over its loud frames.
 
     A frame is padding when it is 0 in every feature, as the features of digital silence are. What is loud is judged
     after equalisation, with the mean spectrum of the clip's loud frames brought to one that all clips share, so that
@@ -32,8 +32,8 @@ class FrameSums(layers.Layer):
     room's noise, whose distance from the voice says how loudly somebody spoke only as long as the microphone stays
     the same.
 
-    Input: ``(batch, frames, features)``. Output: sums ``(batch, 3, features)`` of count, value and square;
-    whether loud ``(batch, frames, 1)``; level of the loudest frames, as recorded, ``(batch, 1, 1)``, dB
+    Input: ``(batch, frames, features)``. Output: sums ``(batch, 3, features)`` of count, value and square, and
+    whether loud ``(batch, frames, 1)``
     """
 
     def __init__(self, scales: dict, **kwargs):
@@ -42,7 +42,7 @@ class FrameSums(layers.Layer):
 
     def call(self, features):
         sound = ops.any(ops.not_equal(features, 0), axis=-1, keepdims=True)
-        level = recorded = self._level(features)
+        level = self._level(features)
         for _ in range(TIMES_EQUALISED if self.scales.mel_columns[1] else 0):
             level = self._equalised(features, ops.logical_and(sound, level > _loudest(level, sound) - QUIET_DB))
         loud = ops.cast(ops.logical_and(sound, level > _threshold(level, sound)), "float32")
@@ -53,7 +53,7 @@ class FrameSums(layers.Layer):
             weights = weights * (1 - of_pitch + of_pitch * voiced)
         parts = [weights, weights * features, weights * ops.square(features)]
         sums = ops.stack([ops.sum(part, axis=1) for part in parts], axis=1)
-        return sums, loud, _loudest(recorded, sound)
+        return sums, loud
 
     def _level(self, features):
         """Level of each frame ``(batch, frames, 1)``: the sum of the powers of all columns that are levels."""
@@ -95,18 +95,17 @@ class RelativeFeatures(layers.Layer):
     """Features relative to the loud frames of the clip itself and of the reference clips.
 
     Levels keep what lies above ``FLOOR`` deviations below the mean; the other features speak in loud frames
-    only, and the pitch in voiced ones. Which frames are loud becomes a column, and, where ``level`` is set,
-    so does how loud the clip is, which only recordings at one gain can tell.
+    only, and the pitch in voiced ones. Which frames are loud becomes a column.
 
-    Input: features ``(batch, frames, features)``; loud, top and sums as ``FrameSums`` gives them, the sums
-    those of the clip and its references. Output: ``(batch, frames, features + 1)``, or ``+ 2``
+    Input: features ``(batch, frames, features)``; loud and sums as ``FrameSums`` gives them, the sums
+    those of the clip and its references. Output: ``(batch, frames, features + 1)``
     """
 
-    def __init__(self, scales: dict, *, level: bool, **kwargs):
+    def __init__(self, scales: dict, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.scales, self.level = Scales(**scales), level
+        self.scales = Scales(**scales)
 
-    def call(self, features, loud, top, sums):
+    def call(self, features, loud, sums):
         share = ops.reciprocal(ops.maximum(sums[:, :1], 1e-3))
         mean = sums[:, 1:2] * share
         least = ops.convert_to_tensor(self.scales.least_deviation, "float32")
@@ -120,13 +119,10 @@ class RelativeFeatures(layers.Layer):
         is_level = ops.convert_to_tensor(self.scales.is_level, "float32")
         relative = is_level * ops.clip(relative, FLOOR, CEILING) + (1 - is_level) * spoken
         sound = ops.cast(ops.any(ops.not_equal(features, 0), axis=-1, keepdims=True), "float32")
-        columns = [relative * sound, loud]
-        if self.level:
-            columns.append(sound * (top - USUAL_LEVEL_DB) * (1 / USUAL_LEVEL_SPREAD_DB))
-        return ops.concatenate(columns, axis=-1)
+        return ops.concatenate([relative * sound, loud], axis=-1)
 
     def get_config(self):
-        return {**super().get_config(), "scales": vars(self.scales), "level": self.level}
+        return {**super().get_config(), "scales": vars(self.scales)}
 
 
 @keras.saving.register_keras_serializable("ser")

@@ -51,7 +51,7 @@ def build_network(network: Network, params: "Params", frames: int, table: Sequen
     own, common = network.settings_of(params), params.training
     scales = scales_of(table)
     sums_of = FrameSums(vars(scales), name="sums")
-    relate = RelativeFeatures(vars(scales), level=common.level, name="relative")
+    relate = RelativeFeatures(vars(scales), name="relative")
     hide = SpecAugment(
         time_masks=common.on_the_fly.time_masks,
         time_mask_frames=round(common.on_the_fly.time_mask_seconds / network.hop_seconds(params)),
@@ -62,18 +62,18 @@ def build_network(network: Network, params: "Params", frames: int, table: Sequen
         name="hide",
     )
     bands = scales.mel_columns[1] - scales.mel_columns[0]
-    whole = len(table) - bands + (2 if common.level else 1)  # with loud or not, and perhaps how loud
+    whole = len(table) - bands + 1  # with loud or not
     convolutions = network.build(own, frames, bands, whole)
     normalize = ReferenceNormalization(name="normalize")
     classify = _head(convolutions.output.shape[-1], emotions=len(params.corpus.emotions), dropout=own.dropout)
 
     features = keras.Input((frames, len(table)), name="features")
-    sums, loud, top = sums_of(features)
+    sums, loud = sums_of(features)
     size = 3 * len(table)
 
     given = keras.Input((size + 1 + 2 * convolutions.output.shape[-1],), name="reference")
     of_frames = layers.Reshape((3, len(table)), name="reference_frames")(given[:, :size])
-    pooled = convolutions(relate(features, loud, top, sums + of_frames))
+    pooled = convolutions(relate(features, loud, sums + of_frames))
     logits = classify([normalize(pooled, given[:, size:]), given[:, size : size + 1]])
     said = layers.Concatenate(name="statistics_of_clip")(
         [layers.Reshape((size,), name="frames_of_clip")(sums), *_said(pooled)]
@@ -83,7 +83,7 @@ def build_network(network: Network, params: "Params", frames: int, table: Sequen
     references = keras.Input((None,), name="references")
     mixing = keras.Input((None,), name="mixing")
     others = ops.reshape(references @ ops.reshape(sums, (-1, size)), (-1, 3, len(table)))
-    pooled = convolutions(hide(relate(features, loud, top, sums + others)))
+    pooled = convolutions(hide(relate(features, loud, sums + others)))
     of_clips = references @ ops.concatenate(_said(pooled), axis=-1)
     logits = classify([mixing @ normalize(pooled, of_clips), of_clips[:, :1]])
     return SpeakerNetwork(

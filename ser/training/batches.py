@@ -7,17 +7,18 @@ from numpy.typing import NDArray
 
 from ser.training.data import Pool
 from ser.training.on_the_fly import TRANSFORMS, Columns
-from ser.training.settings import References, Training
+from ser.training.settings import Enrolment, Training
 
-REFERENCE_CLIPS = (1, 2, 4, 8, 16)  # a clip may have so many references, or all others of its group
+ENROLMENT_CLIPS = (1, 2, 4, 8, 16)  # a clip may have so many enrolment clips, or all others of its group
+OTHER_SPEAKER_FRACTION = 0.25  # of an enrolment set, at most
 
 
 class Batches:
     """The batches of every epoch.
 
     A group is some clips of one actor in one version: as they were recorded, or all through the same
-    simulated device. The clips of a group are each other's references, in sets of every size and
-    composition, since nobody knows what a user will calibrate with. A batch depends on (seed, epoch, number)
+    simulated device, or, seldom, each in a version of its own. The clips of a group are each other's enrolment,
+    in sets of every size and composition, since nobody knows what a user will enrol with. A batch depends on (seed, epoch, number)
     only, so a resumed training sees what an uninterrupted one would. The last, partial batch of an epoch is
     left out.
 
@@ -58,10 +59,10 @@ class Batches:
         clips, groups = clips[chosen], groups[chosen]
         rng = np.random.default_rng([self.seed, epoch, index])
         features = self.pool.features[self.pool.rows[clips, versions[chosen]]].astype(np.float32)
-        references = draw_references(
+        references = draw_enrolment(
             groups,
             self.pool.labels[clips],
-            self.settings.references,
+            self.settings.enrolment,
             rng,
             emotions=self.pool.targets.shape[1],
             neutral=self.neutral,
@@ -83,7 +84,10 @@ class Batches:
         as_recorded = rng.random(len(found)) < (self.settings.original_share if copies else 1)
         version = np.where(as_recorded, 0, rng.integers(1, max(copies, 1) + 1, len(found)))
         sizes = [len(group) for group in found]
-        return np.concatenate(found), np.repeat(version, sizes), np.repeat(np.arange(len(found)), sizes)
+        clips, groups = np.concatenate(found), np.repeat(np.arange(len(found)), sizes)
+        mixed = rng.random(len(found)) < (self.settings.enrolment.p_mixed_channels if copies else 0)
+        any_version = rng.integers(0, copies + 1, len(clips))
+        return clips, np.where(mixed[groups], any_version, version[groups]), groups
 
     def augment(self, features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """What is altered on the fly: another speed, another vocal tract."""
@@ -92,44 +96,56 @@ class Batches:
         return features
 
 
-def draw_references(
+def draw_enrolment(
     groups: NDArray[np.int64],
     labels: NDArray[np.int64],
-    settings: References,
+    settings: Enrolment,
     rng: np.random.Generator,
     *,
     emotions: int,
     neutral: int | None,
 ) -> NDArray[np.float32]:
-    """Which clips of a batch are references of which, never a clip of itself.
+    """Draw which clips of a batch are the enrolment clips of which, never a clip of itself.
 
     Parameters
     ----------
     groups, labels : of each clip, shape ``(batch,)``
-    settings : the parameters ``training.references``: the share of clips that have none; of the others, the
-        share whose references are neutral, as the voice of somebody who reads aloud; and the share whose
-        references have two emotions
+    settings : the parameters ``training.enrolment``
     emotions : how many there are
-    neutral : which of them is the ordinary voice; ``None`` where none is: any references then
+    neutral : which of them is the neutral one; ``None`` if there is none: any clips then
 
     Returns
     -------
-    shape ``(batch, batch)``, 1 where the clip of the column is a reference of the row's
+    shape ``(batch, batch)``, 1 where the clip of the column is an enrolment clip of the row's
     """
-    references = np.zeros((len(groups), len(groups)), np.float32)
+    enrolled = np.zeros((len(groups), len(groups)), np.float32)
     for clip in range(len(groups)):
-        if rng.random() < settings.none:
+        if rng.random() < settings.p_none:
             continue
         others = np.flatnonzero(groups == groups[clip])
         others = others[others != clip]
-        kind = rng.random()
-        if kind < settings.neutral:
-            others = others if neutral is None else others[labels[others] == neutral]
-        elif kind < settings.neutral + settings.two_emotions:
-            others = others[np.isin(labels[others], rng.permutation(emotions)[:2])]
-        count = int(rng.choice([*REFERENCE_CLIPS, len(groups)]))
-        references[clip, rng.permutation(others)[:count]] = 1
-    return references
+        wanted = _draw_emotions(settings, rng, emotions=emotions, neutral=neutral)
+        others = others[np.isin(labels[others], wanted)]
+        count = int(rng.choice([*ENROLMENT_CLIPS, len(groups)]))
+        chosen = rng.permutation(others)[:count]
+        if rng.random() < settings.p_other_speaker:
+            most = int(np.ceil(OTHER_SPEAKER_FRACTION * len(chosen)))
+            chosen = np.append(chosen, rng.permutation(np.flatnonzero(groups != groups[clip]))[:most])
+        enrolled[clip, chosen] = 1
+    return enrolled
+
+
+def _draw_emotions(
+    settings: Enrolment, rng: np.random.Generator, *, emotions: int, neutral: int | None
+) -> NDArray[np.int64]:
+    """Draw the emotions that an enrolment set has."""
+    kind, order = rng.random(), rng.permutation(emotions)
+    if kind < settings.p_neutral:
+        return order if neutral is None else np.array([neutral])
+    kind -= settings.p_neutral
+    if kind < settings.p_one_emotion:
+        return order[:1]
+    return order[:2] if kind < settings.p_one_emotion + settings.p_two_emotions else order
 
 
 def draw_mixing(clips: int, alpha: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -65,7 +65,7 @@ def train(
         settings=settings,
     )
     make_reproducible(own.seed)
-    with training_scope():
+    with training_scope(settings.precision):
         model = build_network(network, params, pool.features.shape[1], table)
         compile_network(
             model.training,

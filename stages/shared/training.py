@@ -6,7 +6,6 @@ from ser import artifacts
 from ser.networks.network import Network
 from ser.params import load
 from ser.training.checkpoint import Checkpoint
-from ser.training.devices import precision
 from ser.training.fit import Progress, Session
 from ser.training.train import Features, train
 from stages.shared.clips import read_clips
@@ -21,7 +20,7 @@ def read_features(network: Network) -> Features:
 def train_stage(network: Network) -> str:
     """Train a network and write its model; its learning curves are written after every epoch, to be looked at."""
     params, clips = load(), read_clips()
-    key = run_key(f"train_{network.name}", params, clips.subsets, precision())
+    key = run_key(f"train_{network.name}", params, clips.subsets)
     checkpoint = Checkpoint(Path("models") / f".{network.name}.npz", key)
 
     def save(progress: Progress) -> None:

@@ -183,6 +183,7 @@ def test_devices_are_drawn_in_their_shares_and_ranges():
         ("response_db", settings.microphone),
         ("snr_db", settings.noise),
         ("clipped", settings.clipping),
+        ("gain_kind", settings.gain_control),
     ):
         assert np.mean([getattr(one, name) is not None for one in drawn]) == pytest.approx(share, abs=0.04)
     snr_db = [one.snr_db for one in drawn if one.snr_db is not None]

@@ -179,6 +179,7 @@ RERUNS = {
             "device.band_limit": 0.5,
             "device.telephone": 0.5,
             "device.clipping": 0.5,
+            "device.gain_control": 0.5,
             "seed": 1,
         }.items()
     },
@@ -216,12 +217,15 @@ RERUNS = {
     **{
         f"training.{key}": (value, TRAINING)
         for key, value in {
-            "level": True,
+            "precision": "bfloat16",
             "original_share": 0.5,
             "group_clips": 10,
-            "references.none": 0.2,
-            "references.neutral": 0.2,
-            "references.two_emotions": 0.2,
+            "enrolment.p_none": 0.2,
+            "enrolment.p_neutral": 0.2,
+            "enrolment.p_one_emotion": 0.2,
+            "enrolment.p_two_emotions": 0.2,
+            "enrolment.p_other_speaker": 0.2,
+            "enrolment.p_mixed_channels": 0.2,
             "soft_labels": 0.5,
             "class_weights": True,
             "label_smoothing": 0.1,

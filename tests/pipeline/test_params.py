@@ -53,6 +53,17 @@ def test_an_unknown_key_and_a_missing_one_are_both_told(folder):
     assert "split.flod is not a parameter" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("former", "message"),
+    [("level: false", "training.level is gone"), ("references: {none: 0.3}", "is now training.enrolment")],
+)
+def test_a_parameter_of_an_earlier_release_is_refused_with_what_became_of_it(folder, former, message):
+    text = (folder / "params.yaml").read_text().replace("  precision: float32", f"  {former}\n  precision: float32")
+    (folder / "params.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load(folder / "params.yaml")
+
+
 def test_no_file_and_no_yaml(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load(tmp_path / "params.yaml")

@@ -65,7 +65,14 @@ def changed_by(**on) -> tuple[np.ndarray, np.ndarray]:
                 batch_size=8,
                 group_clips=8,
                 original_share=1.0,
-                references=SimpleNamespace(none=0.0, neutral=0.0, two_emotions=0.0),
+                enrolment=SimpleNamespace(
+                    p_none=0.0,
+                    p_neutral=0.0,
+                    p_one_emotion=0.0,
+                    p_two_emotions=0.0,
+                    p_other_speaker=0.0,
+                    p_mixed_channels=0.0,
+                ),
                 on_the_fly=SimpleNamespace(**settings),
             ),
         )

@@ -5,7 +5,7 @@ import pytest
 from helpers import ROOT
 
 from ser.params import load
-from ser.training.batches import Batches, draw_mixing, draw_references
+from ser.training.batches import Batches, draw_enrolment, draw_mixing
 from ser.training.data import Pool
 from ser.training.on_the_fly import Columns, warp_frequency, warp_time
 
@@ -48,7 +48,10 @@ def test_warp_frequency_moves_a_band(rng):
     np.testing.assert_array_equal(warp_frequency(tone, max_rate=0, rng=rng), tone)
 
 
-SETTINGS = load(ROOT / "params.yaml").training
+NO_ENROLMENT = dict.fromkeys(
+    ("p_none", "p_neutral", "p_one_emotion", "p_two_emotions", "p_other_speaker", "p_mixed_channels"), 0.0
+)
+SETTINGS = load(ROOT / "params.yaml").training.model_copy(update={"enrolment": SimpleNamespace(**NO_ENROLMENT)})
 
 
 def pool_of(features: np.ndarray, *, clips: int, versions: int) -> Pool:
@@ -95,36 +98,51 @@ def test_clips_as_recorded_have_their_share(batch):
     assert [np.mean(drawn == version) for version in (1, 2, 3)] == pytest.approx([0.25] * 3, abs=0.03)
 
 
-def references(labels: list[int], groups: list[int], draws: int = 300, **shares: float) -> np.ndarray:
-    settings = SimpleNamespace(**{"none": 0.0, "neutral": 0.0, "two_emotions": 0.0} | shares)
+def enrolment(labels: list[int], groups: list[int], draws: int = 300, **shares: float) -> np.ndarray:
+    settings = SimpleNamespace(**NO_ENROLMENT | shares)
     rng = np.random.default_rng(0)
     return np.stack(
-        [
-            draw_references(np.array(groups), np.array(labels), settings, rng, emotions=6, neutral=4)
-            for _ in range(draws)
-        ]
+        [draw_enrolment(np.array(groups), np.array(labels), settings, rng, emotions=6, neutral=4) for _ in range(draws)]
     )
 
 
-def test_references_are_other_clips_of_the_group():
-    drawn = references([0, 1, 2, 3, 4, 5] * 2, [0] * 6 + [1] * 6)
+def test_enrolment_clips_are_other_clips_of_the_group():
+    drawn = enrolment([0, 1, 2, 3, 4, 5] * 2, [0] * 6 + [1] * 6)
     assert not np.einsum("dii->di", drawn).any()
     assert not drawn[:, :6, 6:].any()
     assert not drawn[:, 6:, :6].any()
     assert set(drawn.sum(axis=2).ravel()) == {1, 2, 4, 5}
-    assert 0.25 < (references([0] * 6, [0] * 6, none=0.3).sum(axis=2) == 0).mean() < 0.35
+    assert 0.25 < (enrolment([0] * 6, [0] * 6, p_none=0.3).sum(axis=2) == 0).mean() < 0.35
 
 
-def test_references_of_an_ordinary_voice_are_neutral():
+def test_neutral_enrolment_is_neutral():
     labels = [0, 1, 2, 3, 4, 4, 4, 5]
-    chosen = references(labels, [0] * 8, neutral=1.0).sum(axis=(0, 1))
+    chosen = enrolment(labels, [0] * 8, p_neutral=1.0).sum(axis=(0, 1))
     assert (chosen > 0).tolist() == [label == 4 for label in labels]
 
 
-def test_references_of_two_emotions_have_at_most_two():
+@pytest.mark.parametrize(("share", "most"), [("p_one_emotion", 1), ("p_two_emotions", 2)])
+def test_enrolment_of_some_emotions_has_no_more(share, most):
     labels = np.array([0, 1, 2, 3, 4, 5] * 3)
-    for drawn in references(labels.tolist(), [0] * 18, draws=50, two_emotions=1.0).reshape(-1, 18):
-        assert len(np.unique(labels[drawn > 0])) <= 2
+    counts = [
+        len(np.unique(labels[drawn > 0]))
+        for drawn in enrolment(labels.tolist(), [0] * 18, draws=50, **{share: 1.0}).reshape(-1, 18)
+    ]
+    assert max(counts) == most
+
+
+def test_another_speaker_is_at_most_a_quarter_of_an_enrolment():
+    groups = [0] * 10 + [1] * 10
+    drawn = enrolment([0] * 20, groups, p_other_speaker=1.0)
+    own, other = drawn[:, :10, :10].sum(axis=2), drawn[:, :10, 10:].sum(axis=2)
+    assert (other >= 1).all()
+    assert (other <= np.ceil(0.25 * own)).all()
+
+
+def test_groups_of_mixed_channels_have_several_versions(batch):
+    mixed = SimpleNamespace(**NO_ENROLMENT | {"p_mixed_channels": 1.0})
+    clips, versions, groups = make(batch, versions=4, enrolment=mixed).order(0)
+    assert max(len(np.unique(versions[groups == group])) for group in np.unique(groups)) > 1
 
 
 def test_mixing_keeps_the_larger_share():

@@ -133,7 +133,7 @@ def test_what_a_network_learns_is_of_training_rows_only(experiment):
 def test_the_network_learns_and_its_file_predicts_the_same(experiment, tmp_path):
     features, clips = experiment
     off: dict = {f"training.on_the_fly.{key}": 0 for key in ("mel_masks", "time_masks", "mixup_alpha", "max_warp")}
-    off |= {"train_cnn1d.dropout": 0.0, "train_cnn1d.spatial_dropout": 0.0, "training.references.none": 1.0}
+    off |= {"train_cnn1d.dropout": 0.0, "train_cnn1d.spatial_dropout": 0.0, "training.enrolment.p_none": 1.0}
     params = tiny_params({"train_cnn1d.epochs": 40, "train_cnn1d.patience_epochs": 40, **off})
     model, history = train(NETWORK, features, clips, params, Session())
     assert max(row["validation_uar"] for row in history) > 0.6
