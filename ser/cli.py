@@ -14,8 +14,6 @@ from typing import Any, TextIO
 from ser import __version__
 from ser.errors import InputError
 
-FEW_CLIPS = 4  # of a profile: fewer help little
-
 
 class UsageError(InputError):
     """Options that do not go together."""
@@ -284,9 +282,10 @@ def _calibrate(options: argparse.Namespace) -> int:
     for failure in failures:
         print(f"ser: {failure.file}: {failure.message}; left out", file=sys.stderr)
     profile.save(options.output)
-    few = "" if profile.clips >= FEW_CLIPS else f" {FEW_CLIPS} to 20 are better."
+    for warning in profile.warnings:
+        print(f"ser: {options.output} may not help: {warning}.", file=sys.stderr)
     clips = "1 clip" if profile.clips == 1 else f"{profile.clips} clips"
-    print(f"{used} of {len(paths)} recordings, {clips}; {options.output}.{few}")
+    print(f"{used} of {len(paths)} recordings, {clips}; {options.output}.")
     return 0
 
 

@@ -18,15 +18,14 @@ from ser.corpus.partitions import Split
 from ser.emotions import EMOTIONS
 from ser.errors import InputError
 from ser.features.families import FrameFeatures, Spectrograms
-from ser.settings import Block, Count, Fraction, Labels, Positive, Schedule, Seed, Weight
+from ser.settings import Block, Count, Fraction, Labels, Positive, Schedule, Seed, Share, Weight
 from ser.training.settings import Training
-
 
 # Parameters of earlier releases, and what became of them.
 FORMER = {
     "training.level": "gone: the level of every recording is normalised by 'preprocess'",
-    "training.references": "now training.enrolment, with p_none, p_neutral, p_one_emotion, p_two_emotions, p_other_speaker "
-    "and p_mixed_channels",
+    "training.references": "now training.enrolment, with p_none, p_neutral, p_one_emotion, p_two_emotions, "
+    "p_other_speaker and p_mixed_channels",
 }
 
 
@@ -74,6 +73,13 @@ class DemoCorpus(Block):
     seed: Seed
 
 
+class EnrolmentCheck(Block):
+    """Warnings about profiles: how seldom one of a single voice on a single microphone is warned about."""
+
+    false_alarms: Share
+    seed: Seed
+
+
 class Evaluate(Block):
     """The fusion, intervals of the scores, and when an answer is 'not sure'."""
 
@@ -104,6 +110,7 @@ class Params(Block):
     spectrograms: Spectrograms
     training: Training
     networks: dict[str, Schedule]  # blocks ``train_NAME``, by name
+    enrolment_check: EnrolmentCheck
     evaluate: Evaluate
     conditions: Conditions
 

@@ -1,8 +1,9 @@
-"""Answers of the networks to test clips as they are and under other conditions, by the path of ``ser predict``."""
+"""Answers of the networks to test clips under many conditions, without and with a profile, as by ``ser predict``."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,19 @@ import pandas as pd
 
 from ser import artifacts
 from ser.answers.bundle import Bundle, packed_network
-from ser.answers.recognizer import Recognizer
-from ser.audio.conditions import CONDITIONS, Condition, Recording, microphone_conditions
+from ser.answers.profile import Profile
+from ser.answers.recognizer import Heard, Recognizer
+from ser.audio.conditions import (
+    CONDITIONS,
+    ENROLMENT,
+    JOINED_SECONDS,
+    PAUSE_SECONDS,
+    Condition,
+    Enrolment,
+    Recording,
+    enrolments,
+    microphone_conditions,
+)
 from ser.audio.preprocessing import mix_down
 from ser.audio.reading import AUDIO_SUFFIXES, read_audio
 from ser.corpus.formats import FORMATS
@@ -19,47 +31,157 @@ from ser.errors import InputError, NoAnswer
 from ser.parallel import map_chunks
 from ser.params import Params, load
 from ser.randomness import clip_rng
-from ser.scoring.conditions import ABOUT, AS_RECORDED
+from ser.scoring.conditions import ABOUT, AS_RECORDED, PROFILES
 from stages.shared.console import progress, rate, run
 
-CHUNK = 4  # clips a task, which opens the networks again where it is another process
 VOICES = 40  # training clips that babble
+TESTED_FRACTION = 2 / 3  # of an actor's test clips at most: the others make profiles
+ENROLLED = 4
 NEVER_SURE = 2.0  # above every probability
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried, and on which clips; ``emotions`` and ``actors`` are of every clip."""
+
+    params: Params
+    recognizer: Recognizer
+    paths: list[Path]
+    clips: list[str]
+    emotions: np.ndarray
+    actors: np.ndarray
+    tested: np.ndarray
+    others: np.ndarray
+    voices: list[np.ndarray]
+
+    def change(self, row: int, condition: Condition | Enrolment, seed: str = "") -> tuple[np.ndarray, int] | None:
+        """A clip under a condition; the same ``seed`` draws the same for several clips."""
+        draw = clip_rng(self.params.conditions.seed, seed or f"{self.clips[row]} {condition.name}")
+        signal, rate = mono(self.paths[row])
+        speech = speech_of(self.voices, draw, self.params.preprocess.sample_rate, rate)
+        return condition.apply(Recording(signal, rate, draw, speech))
+
+    def listen(self, recording: tuple[np.ndarray, int] | None) -> Heard | None:
+        """What the networks read of a recording, or ``None`` where it has no answer or cannot be made."""
+        with suppress(NoAnswer):
+            if recording is not None:
+                return self.recognizer.listen([np.asarray(recording[0], np.float32)[:, None]], recording[1])
+        return None
+
+    def answer(self, heard: Heard | None, profile: Profile | None = None) -> np.ndarray:
+        """Probabilities, not a number where there is no answer."""
+        if heard is None:
+            return np.full(len(self.recognizer.emotions), np.nan, np.float32)
+        recognizer = self.recognizer.with_profile(profile)
+        return recognizer.calibrated(recognizer.network_probabilities(*heard)).mean(axis=0)
+
+    def profile(self, heard: Iterable[Heard | None]) -> Profile | None:
+        """The profile of what has speech in it, if anything has."""
+        spoken = [one for one in heard if one is not None]
+        return self.recognizer.profile_of(spoken) if spoken else None
 
 
 def conditions() -> str:
     start, params = time.perf_counter(), load()
-    settings, recognizer = params.conditions, Recognizer(unscored_bundle(params))
-    index = artifacts.read_parquet("data/clips.parquet")
-    subsets = artifacts.read_parquet("data/split.parquet")["subset"].to_numpy()
-    rng = np.random.default_rng(settings.seed)
-    tested = np.sort(rng.permutation(np.flatnonzero(subsets == "test"))[: settings.clips])
-    folder = artifacts.location(params.corpus.dir) / FORMATS[params.corpus.format].audio_folder
-    files, clips = index["file"].tolist(), index["clip"].tolist()
-    trained = rng.permutation(np.flatnonzero(subsets == "train"))[:VOICES]
-    voices = [mono(folder / files[row], params.preprocess.sample_rate)[0] for row in trained]
-    listed = [AS_RECORDED, *CONDITIONS, *microphones(settings.microphones)]
+    trial = read_trial(params)
+    listed = [AS_RECORDED, *CONDITIONS, *microphones(params.conditions.microphones)]
+    scenarios = enrolments(params.corpus.emotions)
+    actors = np.unique(trial.actors[trial.tested]).tolist()
 
-    def compute(rows: list[int]) -> list[np.ndarray]:
-        return [answers(row, *mono(folder / files[row])) for row in rows]
+    def compute(some: list[int]) -> list[np.ndarray]:
+        return [answers_of(actor, trial, listed, scenarios) for actor in some]
 
-    def answers(row: int, signal: np.ndarray, sample_rate: int) -> np.ndarray:
-        """Probabilities of a clip under each condition, not a number where it has no answer."""
-        changed = []
-        for condition in listed:
-            draw = clip_rng(settings.seed, f"{clips[row]} {condition.name}")
-            speech = speech_of(voices, draw, params.preprocess.sample_rate, sample_rate)
-            changed.append(condition.apply(Recording(signal, sample_rate, draw, speech)))
-        return answers_to(recognizer, changed)
-
-    chunks = map_chunks(compute, tested.tolist(), chunk=CHUNK)
-    given = np.stack([one for chunk in progress(chunks, total=len(tested)) for one in chunk], axis=1)
+    chunks = progress(map_chunks(compute, actors, chunk=1), total=len(actors), unit="actors")
+    given = np.concatenate([one for chunk in chunks for one in chunk], axis=2)
+    rows = np.concatenate([own_rows(trial, actor) for actor in actors])
     about = [(one.name, one.family, one.least_change, one.least_unchanged) for one in listed]
-    table = pd.DataFrame(about, columns=ABOUT).loc[np.repeat(np.arange(len(listed)), len(tested))]
-    table = table.assign(row=np.tile(tested, len(listed)))
-    table[list(recognizer.emotions)] = given.reshape(-1, given.shape[-1])
+    about += [(one.name, ENROLMENT, None, None) for one in scenarios]
+    table = pd.DataFrame(about, columns=ABOUT).loc[np.repeat(np.arange(len(about)), len(PROFILES) * len(rows))]
+    table = table.assign(
+        profile=np.tile(np.repeat(list(PROFILES), len(rows)), len(about)), row=np.tile(rows, len(about) * len(PROFILES))
+    )
+    table[list(trial.recognizer.emotions)] = given.reshape(-1, given.shape[-1])
     artifacts.write_parquet("data/conditions.parquet", table.reset_index(drop=True))
-    return f"{len(tested)} clips under {len(listed) - 1} conditions, {rate(len(tested), start)}"
+    return f"{len(rows)} clips under {len(about) - 1} conditions, {rate(len(rows), start)}"
+
+
+def read_trial(params: Params) -> Trial:
+    """The test clips that are tried, those that make profiles, and voices that babble."""
+    settings = params.conditions
+    index = artifacts.read_parquet("data/clips.parquet")
+    subsets, actors = artifacts.read_parquet("data/split.parquet")["subset"].to_numpy(), index["actor"].to_numpy()
+    folder = artifacts.location(params.corpus.dir) / FORMATS[params.corpus.format].audio_folder
+    paths, rng = [folder / file for file in index["file"]], np.random.default_rng(settings.seed)
+    test = rng.permutation(np.flatnonzero(subsets == "test"))
+    place = pd.Series(actors[test]).groupby(actors[test]).cumcount().to_numpy()
+    count = pd.Series(actors[test]).map(pd.Series(actors[test]).value_counts()).to_numpy()
+    tested = test[place < np.maximum(1, TESTED_FRACTION * count)][: settings.clips]
+    trained = rng.permutation(np.flatnonzero(subsets == "train"))[:VOICES]
+    return Trial(
+        params=params,
+        recognizer=Recognizer(unscored_bundle(params)),
+        paths=paths,
+        clips=index["clip"].tolist(),
+        emotions=index["emotion"].to_numpy(),
+        actors=actors,
+        tested=np.sort(tested),
+        others=test[~np.isin(test, tested)],
+        voices=[mono(paths[row], params.preprocess.sample_rate)[0] for row in trained],
+    )
+
+
+def own_rows(trial: Trial, actor: int) -> np.ndarray:
+    """The tested clips of an actor."""
+    return trial.tested[trial.actors[trial.tested] == actor]
+
+
+def answers_of(actor: int, trial: Trial, listed: Sequence[Condition], scenarios: Sequence[Enrolment]) -> np.ndarray:
+    """Probabilities of an actor's clips under everything, without a profile and with one.
+
+    Returns
+    -------
+    shape ``(conditions and enrolments, 2, clips, emotions)``
+    """
+    rows, given = own_rows(trial, actor), []
+    enrolled = trial.others[trial.actors[trial.others] == actor][:ENROLLED]
+    as_recorded: list[Heard | None] = []
+    for condition in listed:
+        heard = [trial.listen(trial.change(row, condition)) for row in rows]
+        as_recorded = as_recorded or heard
+        profile = trial.profile(trial.listen(trial.change(row, condition)) for row in enrolled)
+        given.append([[trial.answer(one, known) for one in heard] for known in (None, profile)])
+    plain = given[0][0]
+    for scenario in scenarios:
+        profile = trial.profile(map(trial.listen, enrolled_recordings(actor, trial, scenario)))
+        known = [trial.answer(None if profile is None else one, profile) for one in as_recorded]
+        given.append([plain, known])
+    return np.array(given, np.float32)
+
+
+def enrolled_recordings(actor: int, trial: Trial, scenario: Enrolment) -> list[tuple[np.ndarray, int] | None]:
+    """The recordings of an enrolment; none where the speaker has no such clips."""
+    own = trial.others[trial.actors[trial.others] == actor]
+    rng = clip_rng(trial.params.conditions.seed, f"actor {actor}, {scenario.name}")
+    if scenario.joined:
+        return [joined([*own_rows(trial, actor), *own], trial)]
+    if isinstance(scenario.emotions, str):
+        own = own[trial.emotions[own] == scenario.emotions]
+    elif scenario.emotions is not None:
+        own = own[np.isin(trial.emotions[own], rng.permutation(np.unique(trial.emotions[own]))[: scenario.emotions])]
+    strangers = rng.permutation(trial.others[trial.actors[trial.others] != actor])[: scenario.of_another]
+    chosen = [*own[: scenario.clips - len(strangers)], *strangers]
+    return [trial.change(row, scenario, seed=f"actor {actor}, {scenario.name}") for row in chosen]
+
+
+def joined(rows: list[int], trial: Trial) -> tuple[np.ndarray, int]:
+    """Clips one after another with pauses, up to ``JOINED_SECONDS``."""
+    sample_rate, parts, samples = trial.params.preprocess.sample_rate, [], 0
+    for row in rows:
+        parts += [mono(trial.paths[row], sample_rate)[0], np.zeros(round(PAUSE_SECONDS * sample_rate), np.float32)]
+        samples += len(parts[-2]) + len(parts[-1])
+        if samples >= JOINED_SECONDS * sample_rate:
+            break
+    return np.concatenate(parts), sample_rate
 
 
 def unscored_bundle(params: Params) -> Bundle:
@@ -72,6 +194,7 @@ def unscored_bundle(params: Params) -> Bundle:
         "params": params.blocks(),
         "temperature": 1.0,
         "threshold": NEVER_SURE,
+        "hash": "of networks that are not packed yet",
     }
     networks = {name: packed_network(artifacts.read_bytes(f"models/{name}.onnx")) for name in params.networks}
     return Bundle(about, networks, "models")
@@ -93,26 +216,6 @@ def speech_of(
         return np.roll(np.resize(voice, samples), rng.integers(max(samples, 1)))
 
     return speech
-
-
-def answers_to(recognizer: Recognizer, recordings: list[tuple[np.ndarray, int] | None]) -> np.ndarray:
-    """Probabilities of recordings, each a signal and its rate, not a number where there is no answer or no recording.
-
-    Returns
-    -------
-    shape ``(recordings, emotions)``
-    """
-    asked = {}
-    for place, recording in enumerate(recordings):
-        with suppress(NoAnswer):
-            if recording is not None:
-                signal, sample_rate = recording
-                asked[place] = recognizer.begin([np.asarray(signal, np.float32)[:, None]], sample_rate)
-    found = np.full((len(recordings), len(recognizer.emotions)), np.nan, np.float32)
-    for place, one in zip(asked, recognizer.finish([*asked.values()]), strict=True):
-        if not isinstance(one, NoAnswer):
-            found[place] = one.probabilities
-    return found
 
 
 def microphones(folder: str | None) -> list[Condition]:

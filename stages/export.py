@@ -22,6 +22,7 @@ def export() -> str:
         "temperature": calibration["temperature"],
         "threshold": calibration["threshold"],
         "metrics": metrics,
+        "enrolment_check": artifacts.read_json("models/enrolment_check.json"),
         "versions": {"ser": __version__} | installed_versions((*COMPUTING_PACKAGES, "keras", "tensorflow", "tf2onnx")),
     }
     packed = pack(about, {name: packed_network(artifacts.read_bytes(f"models/{name}.onnx")) for name in names})

@@ -6,7 +6,7 @@ from ser import artifacts
 from ser.audio.conditions import Condition
 from ser.params import Params, load
 from ser.scoring.calibration import temper
-from ser.scoring.conditions import ABOUT, AS_RECORDED, COLUMNS, condition_rows, mean_change
+from ser.scoring.conditions import ABOUT, AS_RECORDED, COLUMNS, PROFILES, condition_rows, mean_change, mean_profile_gain
 from ser.scoring.metrics import summary as figures
 from ser.scoring.scores import BASELINE, FUSION
 from stages.shared.console import run
@@ -17,7 +17,8 @@ def summary() -> str:
     found = {name: artifacts.read_json(f"metrics/{name}.json") for name in (*params.networks, FUSION, BASELINE)}
     rows = score_conditions(params, found[FUSION]["calibration"]["temperature"])
     artifacts.write_csv("metrics/conditions.csv", rows, columns=COLUMNS)
-    artifacts.write_json("metrics/summary.json", figures(found) | {"conditions": {"uar_change": mean_change(rows)}})
+    changes = {"uar_change": mean_change(rows), "profile_gain": mean_profile_gain(rows)}
+    artifacts.write_json("metrics/summary.json", figures(found) | {"conditions": changes})
     return f"{len(rows)} conditions scored"
 
 
@@ -32,7 +33,7 @@ def score_conditions(params: Params, temperature: float) -> list[dict]:
         for name, family, limit in zip(about["condition"], about["family"], limits.to_numpy(), strict=True)
     ]
     clips = artifacts.read_parquet("data/clips.parquet", ["emotion", "actor"]).iloc[tested]
-    given = table[emotions].to_numpy(np.float32).reshape(len(listed), len(tested), -1)
+    given = table[emotions].to_numpy(np.float32).reshape(len(listed), len(PROFILES), len(tested), -1)
     return condition_rows(
         listed,
         temper(given, temperature),

@@ -68,7 +68,8 @@ ROWS: dict[str, dict] = {
     "shifted copies as well": {"training.copies": ["device", "shift"]},
     "copies at another pitch as well": {"training.copies": ["device", "pitch"]},
     **{
-        f"devices without {name}": {f"augment.device.{name}": 0.0} for name in ("microphone", "room", "noise", "babble", "gain_control")
+        f"devices without {name.replace('_', ' ')}": {f"augment.device.{name}": 0.0}
+        for name in ("microphone", "room", "noise", "babble", "gain_control")
     },
     "never an enrolment": {"training.enrolment.p_none": 1.0},
     "enrolment of all emotions only": {

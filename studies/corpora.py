@@ -1,10 +1,18 @@
 """A bundle on another corpus: without a profile, and with profiles of some of each speaker's clips.
 
+Each is tried with the clips as recorded, with each clip at a gain of its own, and through a microphone of its own too:
+a corpus recorded at one gain by one microphone cannot show what a profile does elsewhere.
+
 ``python -m studies.corpora data/ravdess --format ravdess`` writes ``results/ravdess.json`` for the bundle of the
 package, or of ``--model``. None of the speakers may have been heard in training.
 """
 
 import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
 
 from ser import artifacts
 from ser.answers.evaluation import (
@@ -18,6 +26,8 @@ from ser.answers.evaluation import (
 from ser.answers.files import recognize_files
 from ser.answers.opening import open_bundle
 from ser.answers.recognizer import Recognizer
+from ser.audio.devices import respond
+from ser.audio.reading import read_audio
 from ser.corpus.formats import FORMATS, describe
 from ser.errors import InputError
 from stages.shared.console import progress, run
@@ -30,6 +40,8 @@ PROFILES: dict[str, tuple[int | None, str | None]] = {
     "all, the asked one as well": (None, None),
     "4 neutral": (4, "neutral"),
 }
+# What is changed of each clip, and whether its microphone is.
+VARIANTS = {"own gain": False, "own gain and microphone": True}
 
 
 def corpora() -> str:
@@ -43,13 +55,37 @@ def corpora() -> str:
     speakers = {utterance.name.actor for utterance in listing.utterances.values()}
     if heard_before(recognizer.about, options.corpus, options.format, speakers) != 0:
         raise InputError(f"{options.corpus}: the networks were, or may have been, trained on some of its speakers.")
+    found = {"profiles": profiles(recognizer, listing)}
+    for name, microphone in VARIANTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found[name] = profiles(recognizer, changed(listing, Path(folder), microphone=microphone))
+    path = f"results/{options.format}.json"
+    about = {"corpus": describe(options.corpus, options.format)["name"], "bundle": recognizer.about["hash"]}
+    artifacts.write_json(path, about | found)
+    return f"{len(listing.utterances)} clips under {len(PROFILES) + 1} profiles, {path}"
+
+
+def profiles(recognizer: Recognizer, listing: Listing) -> dict:
+    """Scores without a profile, and with each of ``PROFILES``."""
     found = {"none": score(recognizer, listing, 0, None)}
     for name, (clips, emotion) in PROFILES.items():
         found[name] = score(recognizer, listing, clips, emotion)
-    path = f"results/{options.format}.json"
-    about = {"corpus": describe(options.corpus, options.format)["name"], "bundle": recognizer.about["hash"]}
-    artifacts.write_json(path, about | {"profiles": found})
-    return f"{len(listing.utterances)} clips under {len(found)} profiles, {path}"
+    return found
+
+
+def changed(listing: Listing, folder: Path, *, microphone: bool) -> Listing:
+    """The same clips in another folder, each at a gain within 20 dB, and by a simulated microphone of its own."""
+    utterances = {}
+    for number, (path, utterance) in enumerate(listing.utterances.items()):
+        rng, (samples, sample_rate) = np.random.default_rng(number), read_audio(path)
+        signal = samples.mean(axis=1) * np.float32(10 ** (rng.uniform(-20, 20) / 20))
+        if microphone:
+            deviation_db, tilt_db = rng.uniform(1, 4), rng.uniform(-3, 3)
+            signal = respond(signal, sample_rate=sample_rate, deviation_db=deviation_db, tilt_db=tilt_db, rng=rng)
+        own = str(folder / f"{number:05d}.wav")
+        soundfile.write(own, signal, sample_rate, subtype="FLOAT")
+        utterances[own] = utterance
+    return Listing(utterances, listing.left_out, listing.misnamed)
 
 
 def score(recognizer: Recognizer, listing: Listing, clips: int | None, emotion: str | None) -> dict:

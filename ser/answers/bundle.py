@@ -19,7 +19,7 @@ from ser.answers.bundle_schema import check_description
 from ser.answers.onnx_check import description_of
 from ser.errors import InputError
 
-FORMAT, FORMAT_VERSION = "ser-bundle", 4
+FORMAT, FORMAT_VERSION = "ser-bundle", 5
 NETWORK_FILE = re.compile(r"([a-z][a-z0-9_]{0,40})\.onnx")
 MOST_NETWORKS = 10
 LARGEST_BYTES = 100_000_000  # of all files inside; a small archive may unpack to a huge one

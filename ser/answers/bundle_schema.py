@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from ser.answers.enrolment_check import EnrolmentCheck
 from ser.audio.preprocessing import Preprocess
 from ser.errors import InputError
 from ser.features.families import FrameFeatures, Spectrograms
@@ -164,7 +165,7 @@ class Description(Known):
     """``bundle.json`` without its hash."""
 
     format: Literal["ser-bundle"]
-    format_version: Literal[4]
+    format_version: Literal[5]
     emotions: Annotated[list[Emotion], Field(min_length=2, max_length=100), AfterValidator(_ordered)]
     networks: Annotated[dict[Name, NetworkReads], Field(min_length=1, max_length=10)]
     params: dict[str, Any]
@@ -172,6 +173,7 @@ class Description(Known):
     threshold: Share
     corpus: Corpus
     metrics: dict[str, Any]
+    enrolment_check: EnrolmentCheck
     versions: Annotated[dict[Text, Text], Field(max_length=50)]
 
 
@@ -194,6 +196,10 @@ def check_description(about: dict) -> None:
         raise InputError(f"its description cannot be used: {where}{found}: {reason}") from error
     if not all(name in about["metrics"] for name in about["networks"]):
         raise InputError("its description cannot be used: networks: without metrics")
+    check = about["enrolment_check"]
+    columns = len(about["networks"].get(check["network"], {"columns": []})["columns"])
+    if not columns or any(len(row) != 2 * columns for row in check["projection"]):
+        raise InputError("its description cannot be used: enrolment_check: not of its networks")
     samples = params.preprocess.duration_seconds * params.preprocess.sample_rate
     for block in (params.features_1d, params.spectrograms):
         longest = max(block.n_fft, getattr(block, "pitch_frame_length", 0))

@@ -45,6 +45,7 @@ class Profile:
     bundle : hash of the bundle whose networks they are of
     clips : number of clips, which are windows of three seconds or shorter recordings
     sums : shape ``(sums,)``, of each network
+    warnings : why it may not help, where it was just made; a file does not hold them
 
     Examples
     --------
@@ -58,6 +59,7 @@ class Profile:
     bundle: str
     clips: int
     sums: dict[str, NDArray[np.float32]]
+    warnings: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Profile) and self.content() == other.content()

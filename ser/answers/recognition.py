@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.answers.doubts import NOT_SURE, SURE, UNLIKE_TRAINING
+from ser.answers.enrolment_check import OTHER_VOICE
 from ser.errors import NoAnswer
 
 SILENT_DB = -70.0  # of the loudest 32 ms, relative to full scale
@@ -79,8 +80,10 @@ class Recognition:
     @property
     def certainty(self) -> str:
         """How far the answer can be relied on: ``SURE``, ``NOT_SURE`` or ``UNLIKE_TRAINING``."""
-        if self.doubts:
+        if set(self.doubts) - {OTHER_VOICE}:
             return UNLIKE_TRAINING
+        if self.doubts:
+            return NOT_SURE
         return SURE if self.probabilities.max() >= self.threshold else NOT_SURE
 
 

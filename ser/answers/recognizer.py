@@ -18,6 +18,7 @@ from ser.answers.doubts import (
     doubts_about,
     is_speech,
 )
+from ser.answers.enrolment_check import OTHER_VOICE, EnrolmentCheck, distance, enrolment_warnings
 from ser.answers.onnx_check import check_network
 from ser.answers.processors import processors
 from ser.answers.profile import Profile
@@ -63,6 +64,8 @@ class Recognizer:
         }
         self.families = {"features_1d": self._families(), "spectrograms": spectrograms.families}
         self.names = {name: feature_names(self.settings[name], own) for name, own in self.families.items()}
+        checked = bundle.about.get("enrolment_check")
+        self.enrolment_check = None if checked is None else EnrolmentCheck.model_validate(checked)
         self.profile: Profile | None = None
         self.columns = {name: self._columns(name, bundle) for name in self.networks}
         self._try_out(bundle.name)
@@ -215,10 +218,43 @@ class Recognizer:
                 arrays[own.features][..., self.columns[name]],
                 columns=len(own.columns),
                 width=self._width(name),
-            ).sum(axis=0)
+            )
             for name, own in self.networks.items()
         }
-        return Profile(self.about["hash"], len(frames), sums)
+        warnings = self._enrolment_warnings(frames, sums)
+        return Profile(self.about["hash"], len(frames), {name: own.sum(axis=0) for name, own in sums.items()}, warnings)
+
+    def _enrolment_warnings(self, frames: NDArray[np.float32], sums: dict[str, NDArray]) -> tuple[str, ...]:
+        """Why a profile of some clips may not help; see ``ser.answers.enrolment_check``."""
+        check = self.enrolment_check
+        compared = (
+            self._frame_sums(check.network, sums[check.network]) if check else np.zeros((len(frames), 3), np.float32)
+        )
+        sounds = int(np.count_nonzero((frames != 0).any(axis=2)))
+        harmonicity = frames[..., self.names["features_1d"].index("harmonicity")]
+        voiced = int(np.count_nonzero(harmonicity > VOICED_HARMONICITY))
+        hop_seconds = self.params.features_1d.hop_length / self.params.preprocess.sample_rate
+        return enrolment_warnings(
+            check, compared, seconds=sounds * hop_seconds, voiced_fraction=voiced / max(1, sounds)
+        )
+
+    def _frame_sums(self, name: str, sums: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The part of a network's sums that is over frames, shape ``(clips, 3 * columns)``."""
+        return sums[:, : 3 * len(self.networks[name].columns)]
+
+    def _unlike_profile(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each clip is far from the profile's voice or microphone, shape ``(clips,)``."""
+        check = self.enrolment_check
+        if self.profile is None or check is None:
+            return np.zeros(len(frames), bool)
+        own = self.networks[check.network]
+        given = {"features_1d": frames, "spectrograms": mels}[own.features][..., self.columns[check.network]]
+        _, sums = self._answer(check.network, given, np.zeros((len(given), self._width(check.network)), np.float32))
+        profile = self._frame_sums(check.network, self.profile.sums[check.network][None])
+        apart = distance(
+            self._frame_sums(check.network, sums), profile, self.profile.clips, np.asarray(check.projection)
+        )
+        return apart > check.clip_limit
 
     def _answer(self, name: str, given: NDArray, sums: NDArray) -> tuple[NDArray, NDArray]:
         """Logits and sums of clips by one network, some clips at a time."""
@@ -345,15 +381,19 @@ class Recognizer:
         """Answer a batch of windows at once, each with its signal if it has an answer: not silent, and voiced."""
         reasons, frames, mels, signals = self._hear(batch)
         networks = self.network_probabilities(frames, mels) if len(frames) else {}
-        answers = iter(zip(self.calibrated(networks), signals, *networks.values(), strict=True) if networks else [])
+        unlike = self._unlike_profile(frames, mels)
+        answers = iter(
+            zip(self.calibrated(networks), signals, unlike, *networks.values(), strict=True) if networks else []
+        )
         windows: list[tuple[Window, NDArray[np.float32] | None]] = []
         for part, reason in zip(batch, reasons, strict=True):
             times = part.start_seconds, part.end_seconds
             if reason:
                 windows.append((Window(*times, None, {}, reason), None))
                 continue
-            probabilities, signal, *own = next(answers)
+            probabilities, signal, other_voice, *own = next(answers)
             doubts = doubts_about(part.samples, signal, self.params.preprocess.sample_rate)
+            doubts += (OTHER_VOICE,) if other_voice else ()
             window = Window(*times, probabilities, dict(zip(networks, own, strict=True)), doubts=doubts)
             windows.append((window, signal))
         return windows

@@ -51,6 +51,7 @@ class Calibration(BaseModel):
     clips: int = Field(description="recordings of up to six seconds, and windows of longer ones")
     profile: dict = Field(description="to send as the file 'profile' of a form; what 'ser calibrate' writes")
     left_out: list[Failure]
+    warnings: list[str] = Field(description="why the profile may not help")
 
 
 class Card(BaseModel):

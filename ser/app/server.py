@@ -286,7 +286,8 @@ def _add_interface(server: FastAPI, recognizers: dict[str, Recognizer], ask: Que
         if profile is None:
             return _refuse(failures[0])
         left_out = [record(failure) for failure in failures]
-        return JSONResponse({"clips": profile.clips, "profile": profile.content(), "left_out": left_out})
+        found = {"clips": profile.clips, "profile": profile.content(), "left_out": left_out}
+        return JSONResponse(found | {"warnings": list(profile.warnings)})
 
     @server.get("/info", response_model=Card)
     def info() -> dict:

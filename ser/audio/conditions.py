@@ -5,7 +5,7 @@ suite (https://github.com/audeering/ser-tests) as far as they can be made from t
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from ser.audio.devices import (
     rms,
     telephone,
 )
+from ser.audio.dynamics import GainControl, control_gain
 
 Signal = NDArray[np.float32]
 MICROPHONE = "microphone"
@@ -79,6 +80,16 @@ def _gain(decibel: float) -> Callable:
 
 def _louder_or_softer(decibel: float) -> Callable:
     return lambda given: _gain(decibel * given.rng.choice((-1, 1)))(given)
+
+
+def _any_gain(given: Recording) -> tuple[Signal, int]:
+    """A gain of this recording's own, within 20 dB; nothing clips, as in a file of floats."""
+    return given.signal * np.float32(10 ** (given.rng.uniform(-20, 20) / 20)), given.sample_rate
+
+
+def _gain_control(kind: str, strength_db: float, attack_seconds: float, release_seconds: float) -> Callable:
+    control = GainControl(kind, strength_db, attack_seconds, release_seconds)
+    return _same_rate(lambda given: control_gain(given.signal, control, sample_rate=given.sample_rate))
 
 
 def _level(level_of: Callable[[Signal], float], target: float) -> Callable:
@@ -197,6 +208,10 @@ CONDITIONS = [
     Condition("gain +20 dB, clipped", "gain", _gain(20)),
     Condition("peak at full scale", "gain", _level(lambda x: float(np.abs(x).max(initial=0)), 1.0), -0.01, 0.95),
     Condition("-20 dB RMS", "gain", _level(rms, 0.1), -0.01),
+    Condition("a gain of its own, within 20 dB", "gain", _any_gain, -0.01, 0.95),
+    Condition("automatic gain control", "gain", _gain_control("agc", 20, 0.01, 0.3)),
+    Condition("limiter", "gain", _gain_control("limiter", 20, 0.005, 0.1)),
+    Condition("noise gate", "gain", _gain_control("gate", 20, 0.005, 0.1)),
     Condition("offset of 0.05", "gain", _same_rate(lambda given: np.clip(given.signal + 0.05, -1, 1)), -0.01, 0.95),
     Condition("white noise, 20 dB", "noise", _noise(0, 20), -0.07),
     Condition("white noise, 10 dB", "noise", _noise(0, 10)),
@@ -261,3 +276,44 @@ def microphone_conditions(responses: Iterator[tuple[str, Signal, int]]) -> list[
         return _restored(change)
 
     return [Condition(name, MICROPHONE, through(response, rate), -0.04) for name, response, rate in responses]
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """Clips of a speaker that a profile is made of, other than four clips as the asked one is.
+
+    Attributes
+    ----------
+    name : as in ``metrics/conditions.csv``
+    clips : how many
+    emotions : how many emotions they have, drawn for each speaker, or which one; ``None`` for any
+    of_another : how many of them are another speaker's
+    apply : what the clips go through, with draws that they share; the asked clip stays as it was recorded
+    joined : one recording of about ``JOINED_SECONDS`` in place of clips, with the asked ones among it
+    """
+
+    name: str
+    clips: int = 4
+    emotions: int | str | None = None
+    of_another: int = 0
+    apply: Callable[[Recording], tuple[Signal, int] | None] = lambda given: (given.signal, given.sample_rate)
+    joined: bool = False
+
+
+ENROLMENT, JOINED_SECONDS, PAUSE_SECONDS = "enrolment", 60.0, 0.4
+
+
+def _other_microphone(given: Recording) -> Signal:
+    return respond(given.signal, sample_rate=given.sample_rate, deviation_db=3.0, tilt_db=2.0, rng=given.rng)
+
+
+def enrolments(emotions: Sequence[str]) -> list[Enrolment]:
+    """The enrolments that a profile is tried with."""
+    return [
+        Enrolment("profile of 1 clip", clips=1),
+        *(Enrolment(f"profile of {emotion} only", emotions=emotion) for emotion in emotions),
+        Enrolment("profile of two emotions", emotions=2),
+        Enrolment("profile by another microphone", apply=_same_rate(_other_microphone)),
+        Enrolment("profile with a quarter of another speaker", of_another=1),
+        Enrolment("a recording of 60 s as its own profile", joined=True),
+    ]

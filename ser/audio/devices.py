@@ -94,10 +94,8 @@ class Device:
     @property
     def gain_control(self) -> GainControl | None:
         """What moves the gain inside a recording."""
-        if self.gain_kind is None:
-            return None
         values = (self.gain_strength_db, self.gain_attack_seconds, self.gain_release_seconds)
-        return GainControl(self.gain_kind, *values)
+        return GainControl(self.gain_kind, *(value or 0.0 for value in values)) if self.gain_kind else None
 
 
 DEVICE_COLUMNS = [field.name for field in fields(Device)]
@@ -127,10 +125,10 @@ def draw_device(settings: DeviceShares, rng: np.random.Generator) -> Device:
         lowpass_hz=uniform(2800, 7500) if limited and not telephone else None,
         telephone=telephone,
         clipped=uniform(0.0005, 0.01) if happens(settings.clipping) else None,
-        gain_kind=moving and moving.kind,
-        gain_strength_db=moving and moving.strength_db,
-        gain_attack_seconds=moving and moving.attack_seconds,
-        gain_release_seconds=moving and moving.release_seconds,
+        gain_kind=moving.kind if moving else None,
+        gain_strength_db=moving.strength_db if moving else None,
+        gain_attack_seconds=moving.attack_seconds if moving else None,
+        gain_release_seconds=moving.release_seconds if moving else None,
         seed=int(rng.integers(2**31)),
     )
 

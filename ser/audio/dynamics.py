@@ -5,15 +5,13 @@ the gain by it (Giannoulis, Massberg and Reiss 2012, Digital Dynamic Range Compr
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.audio.level import loudest_power
 
-Kind = Literal["agc", "limiter", "gate"]
-KINDS: tuple[Kind, ...] = ("agc", "limiter", "gate")
+KINDS = ("agc", "limiter", "gate")
 BLOCK_SECONDS = 0.005
 FLOOR_DB = -80.0  # of a block, below the loudest frames
 GATE_DB = -25.0  # below the loudest frames, a gate closes
@@ -32,7 +30,7 @@ class GainControl:
     attack_seconds, release_seconds : until the followed level has risen or fallen by two thirds
     """
 
-    kind: Kind
+    kind: str
     strength_db: float
     attack_seconds: float
     release_seconds: float
@@ -83,10 +81,8 @@ def follow(level_db: NDArray[np.float64], control: GainControl, *, block_seconds
 
 def gain_for(level_db: NDArray[np.float64], control: GainControl) -> NDArray[np.float64]:
     """The gain in dB at levels in dB relative to the loudest frames."""
-    match control.kind:
-        case "agc":
-            return np.clip(-level_db, 0, control.strength_db)
-        case "limiter":
-            return np.minimum(0, -LIMITED_SHARE * control.strength_db - level_db)
-        case "gate":
-            return np.clip(2 * (level_db - GATE_DB), -control.strength_db, 0)
+    if control.kind == "agc":
+        return np.clip(-level_db, 0, control.strength_db)
+    if control.kind == "limiter":
+        return np.minimum(0, -LIMITED_SHARE * control.strength_db - level_db)
+    return np.clip(2 * (level_db - GATE_DB), -control.strength_db, 0)

@@ -164,7 +164,8 @@ def preemphasis(signal: NDArray[np.float32], *, coefficient: float) -> NDArray[n
 def normalize_audio(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Subtract the mean and divide by the standard deviation over ``(..., samples)``.
 
-    In the pipeline ``normalize_level`` follows, so that of this only the subtracted mean remains. A constant signal, which has no deviation, becomes zeros.
+    In the pipeline ``normalize_level`` follows, so that of this only the subtracted mean remains. A constant signal,
+    which has no deviation, becomes zeros.
     """
     if signal.shape[-1] == 0:
         return signal
@@ -228,5 +229,5 @@ def preprocess(samples: NDArray[np.float32], source_rate: int, settings: Preproc
         signal = preemphasis(signal, coefficient=settings.preemphasis)
     if settings.normalize_audio:
         signal = normalize_audio(signal)
-    samples = round(settings.duration_seconds * settings.sample_rate)
-    return truncate_pad(normalize_level(signal[:samples]), samples=samples)
+    length = round(settings.duration_seconds * settings.sample_rate)
+    return truncate_pad(normalize_level(signal[:length]), samples=length)

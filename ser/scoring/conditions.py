@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio.conditions import MICROPHONE, SER_TESTS, Condition
+from ser.audio.conditions import ENROLMENT, MICROPHONE, SER_TESTS, Condition
 from ser.scoring.scores import (
     actor_confusions,
     bootstrap,
@@ -30,7 +30,12 @@ COLUMNS = [
     "least_change",
     "least_unchanged",
     "passed",
+    "profile_uar",
+    "profile_gain",
+    "profile_passed",
 ]
+PROFILES = ("none", "4 clips")  # in data/conditions.parquet
+LEAST_GAIN = -0.01  # of the UAR by a profile, under every condition
 
 ABOUT = ["condition", "family", "least_change", "least_unchanged"]  # columns of data/conditions.parquet
 AS_RECORDED = Condition("as recorded", "", lambda recording: (recording.signal, recording.sample_rate))
@@ -50,12 +55,13 @@ def condition_rows(
     Parameters
     ----------
     conditions : the first is ``AS_RECORDED``
-    given : probabilities of the same clips under each, shape ``(conditions, clips, emotions)``; see ``condition_row``
+    given : probabilities of the same clips under each, without and with a profile, shape
+        ``(conditions, 2, clips, emotions)``; see ``condition_row``
     """
     scored = {"bootstrap_samples": bootstrap_samples, "seed": seed}
     rows = [
-        condition_row(condition, given[0], own, actual, actors, **scored)
-        for condition, own in zip(conditions, given, strict=True)
+        condition_row(condition, given[0, 0], plain, actual, actors, **scored) | profile_columns(plain, known, actual)
+        for condition, (plain, known) in zip(conditions, given, strict=True)
     ]
     return [*rows, microphone_row(rows)] if any(one.family == MICROPHONE for one in conditions) else rows
 
@@ -112,12 +118,31 @@ def condition_row(
     return row | ({"passed": all(limits)} if limited else {})
 
 
+def profile_columns(plain: NDArray[np.float32], known: NDArray[np.float32], actual: NDArray[np.int64]) -> dict:
+    """The UAR with a profile, what the profile gains under the same condition, and whether it does no harm.
+
+    Parameters
+    ----------
+    plain, known : probabilities ``(clips, emotions)`` without and with a profile, not a number where there is none
+    """
+    both = np.isfinite(plain).all(axis=1) & np.isfinite(known).all(axis=1)
+    if not both.any():
+        return {}
+    uar = [
+        unweighted_average_recall(confusion(actual[both], given[both].argmax(axis=1), given.shape[1]))
+        for given in (plain, known)
+    ]
+    gain = rounded(uar[1] - uar[0])
+    return {"profile_uar": rounded(uar[1]), "profile_gain": gain, "profile_passed": gain >= LEAST_GAIN}
+
+
 def microphone_row(rows: list[dict]) -> dict:
     """The mean over the microphones, as a row."""
     own = [row for row in rows if row["family"] == MICROPHONE]
     means = {
         key: rounded(np.mean([row[key] for row in own if row[key] != ""]))
-        for key in ("uar", "change", "unchanged", "entropy_bit")
+        for key in ("uar", "change", "unchanged", "entropy_bit", "profile_uar", "profile_gain")
+        if any(row[key] != "" for row in own)
     }
     limit = own[0]["least_change"]
     return (
@@ -125,11 +150,21 @@ def microphone_row(rows: list[dict]) -> dict:
         | {"condition": f"mean of {len(own)} microphones", "family": "microphones", "clips": own[0]["clips"]}
         | {"unanswered": sum(row["unanswered"] for row in own), "least_change": limit}
         | means
-        | {"passed": means["change"] >= limit}
+        | {"passed": means["change"] >= limit, "profile_passed": means.get("profile_gain", 0) >= LEAST_GAIN}
     )
 
 
 def mean_change(rows: list[dict]) -> float:
     """Mean change of the UAR over the conditions that are neither audEERING's nor a microphone."""
-    own = [row["change"] for row in rows if row["family"] not in ("", "microphones", MICROPHONE, SER_TESTS)]
-    return rounded(np.mean([change for change in own if change != ""]))
+    return _mean(rows, "change")
+
+
+def mean_profile_gain(rows: list[dict]) -> float:
+    """Mean gain of the UAR by a profile over the same conditions."""
+    return _mean(rows, "profile_gain")
+
+
+def _mean(rows: list[dict], key: str) -> float:
+    left_out = ("", "microphones", MICROPHONE, SER_TESTS, ENROLMENT)
+    values = [row[key] for row in rows if row["family"] not in left_out and row[key] != ""]
+    return rounded(np.mean(values)) if values else 0.0

@@ -18,9 +18,9 @@ class Batches:
 
     A group is some clips of one actor in one version: as they were recorded, or all through the same
     simulated device, or, seldom, each in a version of its own. The clips of a group are each other's enrolment,
-    in sets of every size and composition, since nobody knows what a user will enrol with. A batch depends on (seed, epoch, number)
-    only, so a resumed training sees what an uninterrupted one would. The last, partial batch of an epoch is
-    left out.
+    in sets of every size and composition, since nobody knows what a user will enrol with. A batch depends on
+    (seed, epoch, number) only, so a resumed training sees what an uninterrupted one would. The last, partial batch of
+    an epoch is left out.
 
     Parameters
     ----------

@@ -124,7 +124,6 @@ def test_sums_are_of_loud_frames_and_of_the_pitch_in_voiced_ones():
     np.testing.assert_allclose(np.asarray(sums)[0, 0], [4, 4, 3, 4])
     np.testing.assert_allclose(np.asarray(sums)[0, 1], [240, 232, 4.5, 2.8], rtol=1e-5)
     np.testing.assert_allclose(np.asarray(sums)[0, 2], [4 * 3600, 4 * 3364, 3 * 2.25, 3 * 0.81 + 0.01], rtol=1e-5)
-    assert float(np.asarray(top)[0, 0, 0]) == pytest.approx(10 * np.log10(1e6 + 10**5.8), abs=0.01)
 
 
 def loud_frames(clip: np.ndarray) -> list[int]:

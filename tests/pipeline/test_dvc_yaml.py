@@ -16,7 +16,8 @@ PLOTS = yaml.safe_load((ROOT / "plots" / "dvc.yaml").read_text())
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = GRAPH["stages"]
 SCORING = ["conditions", "evaluate", "export", "summary", "report"]
-TRAINING = ["train_cnn1d", "train_cnn2d", "predict", *SCORING]
+PREDICTING = ["predict", "enrolment_check"]
+TRAINING = ["train_cnn1d", "train_cnn2d", *PREDICTING, *SCORING]
 FROM_SIGNALS = ["augment", "features_1d", "spectrograms", *TRAINING]
 FROM_SPLIT = ["split", *TRAINING]  # another split recomputes no feature
 
@@ -77,13 +78,13 @@ def test_a_training_depends_on_no_file_that_it_does_not_import(stage):
 
 # A file that somebody edits, and the stages that DVC runs again for it; later ones only if an output changes.
 EDITS = {
-    "ser/networks/cnn1d.py": ["train_cnn1d", "predict"],
-    "ser/networks/cnn2d.py": ["train_cnn2d", "predict"],
-    "ser/training/fit.py": ["train_cnn1d", "train_cnn2d", "predict"],
+    "ser/networks/cnn1d.py": ["train_cnn1d", *PREDICTING],
+    "ser/networks/cnn2d.py": ["train_cnn2d", *PREDICTING],
+    "ser/training/fit.py": ["train_cnn1d", "train_cnn2d", *PREDICTING],
     "ser/features/frame_features.py": ["features_1d", "spectrograms", "conditions", "report"],
     "ser/features/pitch.py": ["features_1d", "spectrograms", "conditions", "report"],
     "ser/features/pictures.py": ["spectrograms", "conditions", "report"],
-    "ser/features/relative.py": ["spectrograms", "train_cnn1d", "train_cnn2d", "predict", "conditions", "report"],
+    "ser/features/relative.py": ["spectrograms", "train_cnn1d", "train_cnn2d", *PREDICTING, "conditions", "report"],
     "ser/audio/augmentation.py": ["preprocess", "augment", "conditions", "summary", "report"],
     "ser/audio/preprocessing.py": ["preprocess", "augment", "conditions", "summary", "report"],
     "ser/corpus/ravdess.py": ["demo_corpus", "split", "preprocess", "augment", "conditions", "export", "report"],
@@ -184,7 +185,7 @@ RERUNS = {
         }.items()
     },
     **{
-        f"features_1d.{key}": (value, ["features_1d", "train_cnn1d", "predict", *SCORING])
+        f"features_1d.{key}": (value, ["features_1d", "train_cnn1d", *PREDICTING, *SCORING])
         for key, value in {
             "n_fft": 1024,
             "hop_length": 200,
@@ -204,7 +205,7 @@ RERUNS = {
         }.items()
     },
     **{
-        f"spectrograms.{key}": (value, ["spectrograms", "train_cnn2d", "predict", *SCORING])
+        f"spectrograms.{key}": (value, ["spectrograms", "train_cnn2d", *PREDICTING, *SCORING])
         for key, value in {
             "n_fft": 512,
             "hop_length": 200,
@@ -218,6 +219,7 @@ RERUNS = {
         f"training.{key}": (value, TRAINING)
         for key, value in {
             "precision": "bfloat16",
+            "refit": True,
             "original_share": 0.5,
             "group_clips": 10,
             "enrolment.p_none": 0.2,
@@ -245,7 +247,7 @@ RERUNS = {
     },
     "training.copies": (["noise"], FROM_SIGNALS),
     **{
-        f"train_cnn1d.{key}": (value, ["train_cnn1d", "predict", *SCORING])
+        f"train_cnn1d.{key}": (value, ["train_cnn1d", *PREDICTING, *SCORING])
         for key, value in {
             "families": ["mfcc"],
             "width": 64,
@@ -258,7 +260,7 @@ RERUNS = {
         }.items()
     },
     **{
-        f"train_cnn2d.{key}": (value, ["train_cnn2d", "predict", *SCORING])
+        f"train_cnn2d.{key}": (value, ["train_cnn2d", *PREDICTING, *SCORING])
         for key, value in {
             "width": 24,
             "stages": 2,
@@ -277,6 +279,10 @@ RERUNS = {
     "evaluate.not_sure_below": (0.5, SCORING[1:]),
     "evaluate.least_temperature": (1.0, SCORING[1:]),
     "evaluate.seed": (1, SCORING[1:]),
+    **{
+        f"enrolment_check.{key}": (value, ["enrolment_check", "export", "report"])
+        for key, value in {"false_alarms": 0.1, "seed": 1}.items()
+    },
     "conditions.clips": (10, ["conditions", "summary", "report"]),
     "conditions.microphones": ("elsewhere", ["conditions", "summary", "report"]),
     "conditions.seed": (1, ["conditions", "summary", "report"]),

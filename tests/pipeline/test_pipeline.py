@@ -131,6 +131,7 @@ CHANGES = {
     "train_cnn1d": {"train_cnn1d.dropout": 0.4},
     "train_cnn2d": {"train_cnn2d.dropout": 0.4},
     "predict": {"train_cnn1d.patience_epochs": 39},
+    "enrolment_check": {"enrolment_check.seed": 1},
     "evaluate": {"evaluate.seed": 1},
     "export": {"evaluate.seed": 1},
     "conditions": {"conditions.seed": 1},

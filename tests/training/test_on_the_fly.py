@@ -141,7 +141,7 @@ def test_another_speaker_is_at_most_a_quarter_of_an_enrolment():
 
 def test_groups_of_mixed_channels_have_several_versions(batch):
     mixed = SimpleNamespace(**NO_ENROLMENT | {"p_mixed_channels": 1.0})
-    clips, versions, groups = make(batch, versions=4, enrolment=mixed).order(0)
+    _, versions, groups = make(batch, versions=4, enrolment=mixed).order(0)
     assert max(len(np.unique(versions[groups == group])) for group in np.unique(groups)) > 1
 
 

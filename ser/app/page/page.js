@@ -144,9 +144,9 @@ async function learn(blobs) {
     }
     if (mine !== lesson) return;
     found.forEach(({profile}, bundle) => voice.profiles.set(bundle + 1, profile));
-    const {clips, left_out: left} = found[0];
+    const {clips, left_out: left, warnings} = found[0];
     const lost = left.length ? `; left out: ${left.map((one) => one.error.message).join("; ")}` : "";
-    byId("heard").textContent = `Your voice is known from ${clips} clip${clips > 1 ? "s" : ""}${lost}.`;
+    byId("heard").textContent = `Your voice is known from ${clips} clip${clips > 1 ? "s" : ""}${lost}.${warnings.map((one) => ` It may not help: ${one}.`).join("")}`;
     byId("unlearn").hidden = false;
     if (recording) ask(recording);
   } catch (error) {
