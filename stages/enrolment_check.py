@@ -35,11 +35,12 @@ class Rows:
     voices: NDArray[np.int64]
     speakers: NDArray[np.int64]
     subsets: NDArray[np.str_]
+    as_recorded: NDArray[np.bool_]
 
     def of(self, subset: str) -> "Rows":
         """Those of a subset."""
         own = self.subsets == subset
-        return Rows(self.sums[own], self.voices[own], self.speakers[own], self.subsets[own])
+        return Rows(self.sums[own], self.voices[own], self.speakers[own], self.subsets[own], self.as_recorded[own])
 
 
 def enrolment_check() -> str:
@@ -80,20 +81,23 @@ def read_rows(network: str, clips: Clips, params: Params) -> Rows:
     sources = np.concatenate([np.arange(len(clips.labels)), clips.copies.sources])
     kinds, speakers = ["as recorded"] * len(clips.labels) + [*clips.copies.kinds], clips.actors[sources]
     voices = np.unique([f"{one} {kind}" for one, kind in zip(speakers, kinds, strict=True)], return_inverse=True)[1]
-    return Rows(np.concatenate(parts), voices, speakers, np.array(clips.subsets)[sources])
+    as_recorded = np.arange(len(sources)) < len(clips.labels)
+    return Rows(np.concatenate(parts), voices, speakers, np.array(clips.subsets)[sources], as_recorded)
 
 
 def fit_projection(rows: Rows) -> NDArray[np.float64]:
-    """The directions in which voices and microphones differ most, scaled by how much one varies.
+    """The directions in which voices differ most, scaled by how much one of them varies.
+
+    Of clips as recorded, all by one microphone: another one lies far off by itself, and would hide the voices.
 
     Returns
     -------
     shape ``(dimensions, 2 * columns)``
     """
-    statistics = clip_statistics(rows.sums)
-    dimensions = min(DIMENSIONS, len(np.unique(rows.voices)) - 1, statistics.shape[1])
+    statistics, voices = clip_statistics(rows.sums[rows.as_recorded]), rows.voices[rows.as_recorded]
+    dimensions = min(DIMENSIONS, len(np.unique(voices)) - 1, statistics.shape[1])
     fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE)
-    return fitted.fit(statistics, rows.voices).scalings_[:, :dimensions].T
+    return fitted.fit(statistics, voices).scalings_[:, :dimensions].T
 
 
 def draw_set(rows: Rows, *, clips: int, mixture: str, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -103,12 +107,13 @@ def draw_set(rows: Rows, *, clips: int, mixture: str, rng: np.random.Generator) 
     -------
     places in ``rows``, shape ``(clips,)``; none where there is nobody else
     """
-    voice = rng.choice(np.unique(rows.voices))
+    one_microphone = "speaker" in mixture
+    voice = rng.choice(np.unique(rows.voices[rows.as_recorded] if one_microphone else rows.voices))
     own = rng.permutation(np.flatnonzero(rows.voices == voice))[:clips]
     if mixture == MIXTURES[0]:
         return own
     same = rows.speakers == rows.speakers[own[0]]
-    others = ~same if "speaker" in mixture else same & (rows.voices != voice)
+    others = ~same & rows.as_recorded if one_microphone else same & (rows.voices != voice)
     if not others.any():
         return own[:0]
     count = len(own) // (2 if "half" in mixture else 4)

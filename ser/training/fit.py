@@ -118,8 +118,6 @@ def fit(
     validation: tuple[NDArray, NDArray[np.int64]],
     settings: NetworkSettings,
     session: Session,
-    *,
-    keep_last: bool = False,
 ) -> list[dict]:
     """Train for ``settings.epochs``, or until validation UAR has not risen for ``settings.patience_epochs``.
 
@@ -129,7 +127,6 @@ def fit(
     ----------
     model : its training form compiled
     validation : features ``(clips, frames, features)`` and emotion numbers ``(clips,)``
-    keep_last : train for all epochs and keep the last one, since validation decides nothing
 
     Returns
     -------
@@ -141,14 +138,13 @@ def fit(
     callbacks = keras.callbacks.CallbackList(list(session.callbacks), model=model.training)
     callbacks.on_train_begin()
     model.training.stop_training = False
-    patience = settings.epochs if keep_last else settings.patience_epochs
-    while len(history) < settings.epochs and not _exhausted(history, patience):
+    while len(history) < settings.epochs and not _exhausted(history, settings.patience_epochs):
         start = time.perf_counter()
         callbacks.on_epoch_begin(len(history))
         row, waiting = _train_epoch(model.training, batches, epoch=len(history))
         row |= _validate(model.answering, *validation)
         row = {key: round(float(value), 5) for key, value in row.items()} | {"epoch": len(history) + 1}
-        if keep_last or row["validation_uar"] > max((past["validation_uar"] for past in history), default=-1):
+        if row["validation_uar"] > max((past["validation_uar"] for past in history), default=-1):
             best = model.answering.get_weights()
         history.append(row)
         session.save(Progress(history, [np.asarray(v) for v in _variables(model.training)], best))

@@ -21,7 +21,7 @@ class OnTheFly(Block):
 
 
 class Enrolment(Block):
-    """Which other clips of the speaker a training clip is normalised by, in shares of the clips.
+    """Which other clips of the speaker a training clip is normalised by: how often none, and of the others how often what.
 
     In the field nobody knows what a user enrols with, so training sees poor sets as well as good ones.
     """
@@ -45,7 +45,6 @@ class Training(Block):
     """What both networks are trained with."""
 
     precision: Literal["float32", "bfloat16"]
-    refit: bool
     copies: list[str]  # of what the stage augment makes; see ``ser.params``
     original_share: Fraction
     group_clips: Annotated[int, Field(ge=2, le=1000)]

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from ser.params import Params
 
 
-_REFIT = {"validation": "train"}  # the subset that a clip counts to when a network is fitted for good
-
-
 @dataclass(frozen=True)
 class Features:
     """What a network reads: an array ``(clips + copies, frames, columns)``, and a row about each of its columns."""
@@ -44,9 +41,6 @@ def train(
 ) -> tuple[keras.Model, list[dict]]:
     """Train a network on the training clips, choosing the epoch by validation.
 
-    With ``training.refit`` the validation clips are trained on as well, and the last epoch is kept: validation scores
-    are then no measure, test scores are as before.
-
     Parameters
     ----------
     session : the network's own callbacks are added to its callbacks
@@ -59,8 +53,7 @@ def train(
     columns = network.columns_of(params, features.table)
     table = [features.table[column] for column in columns]
     targets = emotion_targets(clips.labels, clips.votes, soft_labels=settings.soft_labels)
-    fitted_on = replace(clips, subsets=[_REFIT.get(s, s) for s in clips.subsets]) if settings.refit else clips
-    pool = prepare_train_data(features.array, targets, fitted_on, wanted=settings.copies, columns=columns)
+    pool = prepare_train_data(features.array, targets, clips, wanted=settings.copies, columns=columns)
     held_out = clips.rows("validation")
     validation = prepare_test(features.array, rows=held_out, columns=columns)
     batches = Batches(
@@ -89,7 +82,7 @@ def train(
         f"clips in {pool.rows.shape[1]} versions, {len(validation)} validation clips"
     )
     session = replace(session, callbacks=[*session.callbacks, *network.callbacks(own)])
-    history = fit(model, batches, (validation, clips.labels[held_out]), own, session, keep_last=settings.refit)
+    history = fit(model, batches, (validation, clips.labels[held_out]), own, session)
     # The optimizer's state, twice the size of the network, ends here, and so does half precision.
     trained = build_network(network, params, pool.features.shape[1], table).answering
     trained.set_weights(model.answering.get_weights())

@@ -70,7 +70,7 @@ def with_about(packed: bytes, **changes) -> bytes:
         (lambda b: repacked(b, {"bundle.json": b"{}"}), "no bundle of this project"),
         (lambda b: repacked(b, {"bundle.json": b"[1]"}), "no bundle of this project"),
         (lambda b: repacked(b, {"bundle.json": b"\xff\xfe"}), "damaged"),
-        (lambda b: with_about(b, format_version=2), "bundle format 2; this version of ser reads 4"),
+        (lambda b: with_about(b, format_version=2), "bundle format 2; this version of ser reads 5"),
         (lambda b: with_about(b, temperature=9), "hashes do not match"),
         (lambda b: with_about(b, hash=None), "hashes do not match"),
     ],

@@ -219,7 +219,6 @@ RERUNS = {
         f"training.{key}": (value, TRAINING)
         for key, value in {
             "precision": "bfloat16",
-            "refit": True,
             "original_share": 0.5,
             "group_clips": 10,
             "enrolment.p_none": 0.2,
