@@ -2,7 +2,7 @@
 
 import re
 
-from ser.audio.conditions import MICROPHONE
+from ser.audio.conditions import ENROLMENT, MICROPHONE
 from ser.errors import InputError
 from ser.scoring.scores import BASELINE, FUSION
 from ser.scoring.tables import interval_text, markdown, number, title_of
@@ -15,14 +15,21 @@ GROUP_TITLES = {"sex": "sex", "age_band": "age", "race": "race"}
 
 YARDSTICKS = {"eGeMAPSv02": "eGeMAPS, SVM", "ComParE_2016": "ComParE, SVM"}
 WAYS = {"as they are": "", "by speaker": ", z-scored over all clips of the speaker"}
+OWN_DEVICES = "own gain and microphone"  # of each clip; see ``studies.corpora``
 SHORT_CONDITIONS = (
-    "gain -20 dB",
+    "as recorded",
+    "a gain of its own, within 20 dB",
+    "automatic gain control",
     "white noise, 20 dB",
     "babble, 10 dB",
     "room, 0.8 s",
     "telephone",
     "MP3, lowest rate",
     "mean of 30 microphones",
+    "profile of 1 clip",
+    "profile of neutral only",
+    "profile by another microphone",
+    "profile with a quarter of another speaker",
 )
 
 
@@ -51,17 +58,19 @@ def headline_table(folds: dict, elsewhere: dict, yardsticks: dict | None) -> str
 
     rows = []
     for title, profile in known.items():
-        other = elsewhere["profiles"].get(there.get(profile, profile))
+        other, moved = (elsewhere[kind].get(there.get(profile, profile)) for kind in ("profiles", OWN_DEVICES))
         alone = (number((of_folds(profile, name) or {}).get("uar")) for name in NETWORKS)
-        rows.append([title, shown(of_folds(profile, FUSION)), shown(other), *alone])
+        rows.append([title, shown(of_folds(profile, FUSION)), shown(other), shown(moved), *alone])
     for name, title in YARDSTICKS.items():
         for way, added in WAYS.items():
             if yardsticks:
                 own = yardsticks[name][way]
-                rows.append([title + added, number(own["uar"]), number(own.get("other_corpus")), *[""] * len(NETWORKS)])
+                rows.append(
+                    [title + added, number(own["uar"]), number(own.get("other_corpus")), "", *[""] * len(NETWORKS)]
+                )
     if heard := folds["pooled"]["listeners"]:
-        rows.append(["listeners, voice only", number(heard["uar"]), "", *[""] * len(NETWORKS)])
-    header = ["UAR, by what is known of the speaker", "five folds", "RAVDESS"]
+        rows.append(["listeners, voice only", number(heard["uar"]), "", "", *[""] * len(NETWORKS)])
+    header = ["UAR, by what is known of the speaker", "five folds", "RAVDESS", f"RAVDESS, {OWN_DEVICES}"]
     return markdown([*header, *(f"{title_of(name)} by itself, five folds" for name in NETWORKS)], rows)
 
 
@@ -69,11 +78,18 @@ def short_condition_table(found: dict) -> str:
     """The conditions that people ask for first: what they cost, and how many answers stay."""
     named = {row["condition"]: row for row in found["rows"]}
     rows = [
-        [name, f"{float(named[name]['change']):+.3f}", f"{float(named[name]['unchanged']):.0%}"]
+        [
+            name,
+            f"{float(named[name]['change']):+.3f}",
+            f"{float(named[name]['unchanged']):.0%}",
+            f"{float(named[name]['profile_gain']):+.3f}",
+        ]
         for name in SHORT_CONDITIONS
         if name in named
     ]
-    return markdown(["test clips of CREMA-D under", "change of UAR", "same answer"], rows)
+    return markdown(
+        ["test clips of CREMA-D under", "change of UAR", "same answer", "gain by a profile of 4 clips"], rows
+    )
 
 
 def protocol_table(study: dict) -> str:
@@ -198,7 +214,7 @@ def corpus_table(found: dict) -> str:
 
 
 def condition_table(found: dict) -> str:
-    """Every condition: UAR, its change, the answers that stay, and whether the limits hold."""
+    """Every condition: UAR, its change, the answers that stay, whether the limits hold, and what a profile gains."""
 
     def shown(value) -> str:
         return "" if value in ("", None) else f"{float(value):+.3f}"
@@ -209,17 +225,19 @@ def condition_table(found: dict) -> str:
             row["condition"],
             "" if row["uar"] == "" else number(float(row["uar"])),
             "" if row["uar_low"] == "" else f"{float(row['uar_low']):.3f} to {float(row['uar_high']):.3f}",
-            shown(row["change"]) if row["family"] else "",
-            f"{float(row['unchanged']):.0%}",
+            shown(row["change"]) if row["family"] not in ("", ENROLMENT) else "",
+            f"{float(row['unchanged']):.0%}" if row["family"] != ENROLMENT else "",
             shown(row["least_change"]),
             "" if row["least_unchanged"] == "" else f"{float(row['least_unchanged']):.0%}",
             verdict[str(row["passed"])],
+            "" if row["profile_uar"] == "" else number(float(row["profile_uar"])),
+            shown(row["profile_gain"]),
         ]
         for row in found["rows"]
         if row["family"] != MICROPHONE
     ]
     header = ["", "UAR", "95 % over actors", "change", "same answer", "least change", "least same", "holds"]
-    return markdown(header, rows)
+    return markdown([*header, "with a profile", "its gain"], rows)
 
 
 def ablation_note(ablation: dict) -> str:

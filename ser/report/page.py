@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from ser.audio.conditions import MICROPHONE
+from ser.audio.conditions import ENROLMENT, MICROPHONE
 from ser.corpus.formats import DEMO
 from ser.report import charts
 from ser.scoring.calibration import temper
@@ -239,8 +239,8 @@ def recall_section(
 
 
 def conditions_section(rows: list[dict]) -> list[Block]:
-    """UAR of the bundle's answers as recorded and under each condition, and the limits that do not hold."""
-    shown = [row for row in rows if row["family"] != MICROPHONE and row["uar_low"]]
+    """UAR of the bundle's answers as recorded and under each condition, the limits that do not hold, and profiles."""
+    shown = [row for row in rows if row["family"] not in (MICROPHONE, ENROLMENT) and row["uar_low"]]
     points: list[charts.Point | None] = [
         (float(row["uar"]), float(row["uar_low"]), float(row["uar_high"])) for row in shown
     ]
@@ -258,7 +258,14 @@ def conditions_section(rows: list[dict]) -> list[Block]:
         f"the UAR of the clips as recorded."
     )
     held = Table("Limits that do not hold", header, limits) if limits else Text("Every limit holds.")
-    return [Figure("conditions", chart), Text(note, "note"), held]
+    enrolled = [row for row in rows if row["family"] in ("", ENROLMENT) and row["profile_uar"]]
+    known = [[row["condition"], f"{float(row['uar']):.3f}", *_with_profile(row)] for row in enrolled]
+    profiles = Table("With a profile", ["enrolment", "UAR without", "UAR with", "gain"], known)
+    return [Figure("conditions", chart), Text(note, "note"), held, *([profiles] if known else [])]
+
+
+def _with_profile(row: dict) -> list[str]:
+    return [f"{float(row['profile_uar']):.3f}", f"{float(row['profile_gain']):+.3f}"]
 
 
 def _shown(value: str, column: str) -> str:

@@ -21,7 +21,7 @@ class OnTheFly(Block):
 
 
 class Enrolment(Block):
-    """Which other clips of the speaker a training clip is normalised by: how often none, and of the others how often what.
+    """Which other clips of the speaker a training clip is normalised by, in shares of the clips.
 
     In the field nobody knows what a user enrols with, so training sees poor sets as well as good ones.
     """
