@@ -31,6 +31,7 @@ TABLES = {
     "profiles": tables.profile_table,
     "ablation": tables.ablation_table,
     "corpus": tables.corpus_table,
+    "moved-corpus": tables.moved_corpus_table,
     "conditions": tables.condition_table,
     "short-conditions": tables.short_condition_table,
 }

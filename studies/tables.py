@@ -193,6 +193,11 @@ def profile_table(study: dict) -> str:
     return markdown(["clips in the profile", *map(title_of, names), "95 % over actors, fusion"], rows)
 
 
+def moved_corpus_table(found: dict) -> str:
+    """``corpus_table`` of the clips, each at a gain and by a microphone of its own."""
+    return corpus_table({"profiles": found[OWN_DEVICES]})
+
+
 def corpus_table(found: dict) -> str:
     """UAR, its interval and the calibration error on another corpus, a row for each profile."""
     rows = [

@@ -267,12 +267,13 @@ def _open_by_ffmpeg(source: Source, stack: ExitStack, reason: str) -> Recording:
     def blocks() -> Iterator[NDArray[np.float32]]:
         seen, packed, held = 0, [], 0
         try:
-            resampler = av.AudioResampler(format="fltp", layout=track.codec_context.layout, rate=rate)
+            # Packed, in one plane: of more than eight planes PyAV reads past the pointers that a frame has.
+            resampler = av.AudioResampler(format="flt", layout=track.codec_context.layout, rate=rate)
             for packet in container.demux(track):
                 if packet.size > LARGEST_PACKET_BYTES:
                     raise ValueError(f"{packet.size} bytes of sound in one packet")
                 for part in (part for frame in packet.decode() for part in resampler.resample(frame)):
-                    packed.append(part.to_ndarray().T)
+                    packed.append(part.to_ndarray().reshape(-1, channels))
                     held += packed[-1].size
                 if held >= BLOCK_VALUES:
                     yield (block := np.concatenate(packed).astype(np.float32))

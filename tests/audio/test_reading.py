@@ -244,3 +244,34 @@ def test_neighbours_of_a_file_that_is_no_sound_are_not_opened(tmp_path):
     soundfile.write(tmp_path / "._a.wav", sine(440), SAMPLE_RATE)
     with pytest.raises(InputError, match="not a sound file"):
         read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "codec", "layout", "channels"),
+    [
+        ("a.mkv", "matroska", "flac", "5.1", 6),
+        ("a.mkv", "matroska", "flac", "7.1", 8),
+        ("a.mov", "mov", "pcm_s16le", "7.1", 8),
+        ("a.webm", "webm", "libopus", "7.1", 8),
+        ("a.mkv", "matroska", "pcm_s16le", "hexadecagonal", 16),
+    ],
+)
+def test_many_channels_are_read_each(tmp_path, name, container, codec, layout, channels):
+    """Of more than eight planes PyAV would read past a frame's pointers, and the process end."""
+    tones = np.stack(
+        [0.2 * np.sin(2 * np.pi * 200 * (1 + place) * np.arange(48000) / 48000) for place in range(channels)]
+    )
+    frame = av.AudioFrame.from_ndarray(tones.T.reshape(1, -1).astype(np.float32), format="flt", layout=layout)
+    frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+    with av.open(str(tmp_path / name), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=48000)
+        stream.layout = layout
+        stream.codec_context.open()
+        own = stream.codec_context
+        to = av.AudioResampler(format=own.format, layout=layout, rate=48000, frame_size=own.frame_size or 1024)
+        for packet in (p for part in [*to.resample(frame), *to.resample(None), None] for p in stream.encode(part)):
+            file.mux(packet)
+    samples, rate = read_audio(tmp_path / name)
+    assert (samples.shape[1], rate) == (channels, 48000)
+    if codec != "libopus":
+        np.testing.assert_allclose(samples.T, tones, atol=1e-4)
