@@ -102,7 +102,7 @@ def conditions() -> str:
     )
     table[list(trial.recognizer.emotions)] = given.reshape(-1, given.shape[-1])
     artifacts.write_parquet("data/conditions.parquet", table.reset_index(drop=True))
-    return f"{len(rows)} clips under {len(about) - 1} conditions, {rate(len(rows), start)}"
+    return f"{len(rows)} clips under {len(about) - 1} conditions, {rate(len(rows) * len(listed), start)}"
 
 
 def read_trial(params: Params) -> Trial:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import keras
+from keras import layers
 from pydantic import Field
 
 from ser.networks.layers import AttentiveStatisticsPooling, bottleneck, convolution
@@ -13,8 +14,8 @@ from ser.settings import Count, Families
 def cnn1d(*, frames: int, columns: int, width: int, blocks: int, spatial_dropout: float) -> keras.Model:
     """Build the convolutions of the 1D network.
 
-    Stem (width 5, stride 2), ``blocks`` bottleneck residual blocks with squeeze-and-excitation, each dilated by a
-    frame more than the one before, as in ECAPA-TDNN (Desplanques et al. 2020), attentive statistics pooling.
+    Stem (width 5, stride 2), ``blocks`` bottleneck residual blocks with squeeze-and-excitation, a
+    pooling by 2 half-way, attentive statistics pooling.
 
     Parameters
     ----------
@@ -28,7 +29,9 @@ def cnn1d(*, frames: int, columns: int, width: int, blocks: int, spatial_dropout
     inputs = keras.Input((frames, columns), name="relative")
     x = convolution(inputs, width, kernel=5, strides=2, name="stem")
     for index in range(blocks):
-        x = bottleneck(x, spatial_dropout=spatial_dropout, dilation=1 + index, name=f"block{index + 1}")
+        x = bottleneck(x, spatial_dropout=spatial_dropout, name=f"block{index + 1}")
+        if index == blocks // 2 - 1:
+            x = layers.MaxPooling1D(2, padding="same", name="pool")(x)
     return keras.Model(inputs, AttentiveStatisticsPooling(width // 4, name="statistics")(x), name="cnn1d")
 
 

@@ -299,25 +299,19 @@ def squeeze_excite(x, *, ratio: int, dropout: float, name: str):
     return layers.Multiply(name=f"{name}_gate")([x, gate])
 
 
-def convolution(x, channels: int, *, kernel, name: str, strides=1, dilation: int = 1, relu: bool = True):
+def convolution(x, channels: int, *, kernel, name: str, strides=1, relu: bool = True):
     """A convolution over frames, or over frames and bands, batch normalisation, and ReLU."""
     layer = layers.Conv1D if len(x.shape) == 3 else layers.Conv2D
-    how = {"strides": strides, "dilation_rate": dilation, "padding": "same", "use_bias": False}
-    x = layer(channels, kernel, **how, name=name)(x)
+    x = layer(channels, kernel, strides=strides, padding="same", use_bias=False, name=name)(x)
     x = FusedBatchNormalization(name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x) if relu else x
 
 
-def bottleneck(x, *, spatial_dropout: float, name: str, dilation: int = 1):
-    """Convolutions over frames of width 1, 5 and 1 with half the channels between, gated, added to the input.
-
-    Parameters
-    ----------
-    dilation : frames from one tap of the middle convolution to the next
-    """
+def bottleneck(x, *, spatial_dropout: float, name: str):
+    """Convolutions over frames of width 1, 5 and 1 with half the channels between, gated, added to the input."""
     channels = x.shape[-1]
     y = convolution(x, channels // 2, kernel=1, name=f"{name}_reduce")
-    y = convolution(y, channels // 2, kernel=5, dilation=dilation, name=f"{name}_convolve")
+    y = convolution(y, channels // 2, kernel=5, name=f"{name}_convolve")
     y = convolution(y, channels, kernel=1, name=f"{name}_expand", relu=False)
     y = squeeze_excite(y, ratio=8, dropout=spatial_dropout, name=name)
     return layers.Activation("relu", name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
