@@ -94,7 +94,11 @@ def enrolment_warnings(
     seconds : of sound in all of them
     voiced_fraction : of the loud frames
     """
-    mixed = check is not None and len(sums) > 1 and set_distance(sums, np.asarray(check.projection)) > check.set_limit
+    mixed = (
+        check is not None
+        and len(sums) >= FEW_CLIPS
+        and set_distance(sums, np.asarray(check.projection)) > check.set_limit
+    )
     found = {
         MIXED: mixed,
         FEW: len(sums) < FEW_CLIPS or seconds < FEW_SECONDS,

@@ -119,7 +119,9 @@ def open_recording(source) -> Iterator[Recording]:
                 raise InputError(f"{name}: {reason}") from error
             recording = _open_by_ffmpeg(source, stack, str(error))
         else:
-            recording = _of_sndfile(file, name)
+            # Of MPEG audio libsndfile estimates the length by the first frames, and reads no further.
+            mpeg = file.format == "MP3" or "MPEG" in file.subtype
+            recording = _open_by_ffmpeg(source, stack, "MPEG audio") if mpeg else _of_sndfile(file, name)
         _refuse_odd_rate(recording, name)
         yield recording
 
@@ -265,16 +267,18 @@ def _open_by_ffmpeg(source: Source, stack: ExitStack, reason: str) -> Recording:
     announced = _announced_by_ffmpeg(container, track, rate)
 
     def blocks() -> Iterator[NDArray[np.float32]]:
-        seen, packed, held = 0, [], 0
+        seen, packed, held, reached_seconds = 0, [], 0, 0.0
         try:
             # Packed, in one plane: of more than eight planes PyAV reads past the pointers that a frame has.
             resampler = av.AudioResampler(format="flt", layout=track.codec_context.layout, rate=rate)
             for packet in container.demux(track):
                 if packet.size > LARGEST_PACKET_BYTES:
                     raise ValueError(f"{packet.size} bytes of sound in one packet")
-                for part in (part for frame in packet.decode() for part in resampler.resample(frame)):
-                    packed.append(part.to_ndarray().reshape(-1, channels))
-                    held += packed[-1].size
+                for frame in packet.decode():
+                    reached_seconds = max(reached_seconds, (frame.time or 0.0) + frame.samples / rate)
+                    for part in resampler.resample(frame):
+                        packed.append(part.to_ndarray().reshape(-1, channels))
+                        held += packed[-1].size
                 if held >= BLOCK_VALUES:
                     yield (block := np.concatenate(packed).astype(np.float32))
                     seen, packed, held = seen + len(block), [], 0
@@ -284,8 +288,11 @@ def _open_by_ffmpeg(source: Source, stack: ExitStack, reason: str) -> Recording:
         if packed:
             yield (block := np.concatenate(packed).astype(np.float32))
             seen += len(block)
-        # Encoders pad, and cut the padding away again: a tenth of a second is no lack.
-        _refuse_cut(name, seen, announced, tolerance=rate // 10)
+        if seen == 0:
+            raise InputError(f"{name}: holds no sample.")
+        # By time stamps: a recorder that paused, or sent nothing while nobody spoke, leaves gaps. Encoders pad, and cut
+        # the padding away again: a tenth of a second is no lack.
+        _refuse_cut(name, max(seen, round(reached_seconds * rate)), announced, tolerance=rate // 10)
 
     return Recording(rate, channels, announced, blocks)
 

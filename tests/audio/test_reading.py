@@ -275,3 +275,57 @@ def test_many_channels_are_read_each(tmp_path, name, container, codec, layout, c
     assert (samples.shape[1], rate) == (channels, 48000)
     if codec != "libopus":
         np.testing.assert_allclose(samples.T, tones, atol=1e-4)
+
+
+class Pipe:
+    """What an encoder cannot go back in, so that no header says how long the sound is."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self.written += bytes(data)
+        return len(data)
+
+
+def encoded(target, container: str, codec: str, rate: int, *, keep=lambda seconds: True, later=lambda seconds: 0.0):
+    """Two seconds of a tone as packets, some of which are left out or come later."""
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * rate, dtype=np.float32) / rate)[None]
+    with av.open(target, "w", format=container) as file:
+        stream = file.add_stream(codec, rate=rate)
+        stream.layout = "mono"
+        stream.codec_context.open()
+        own = stream.codec_context
+        frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        to = av.AudioResampler(format=own.format, layout="mono", rate=rate, frame_size=own.frame_size or 1024)
+        for packet in (p for part in [*to.resample(frame), *to.resample(None), None] for p in stream.encode(part)):
+            seconds = float(packet.pts * packet.time_base)
+            if keep(seconds):
+                moved = round(later(seconds) / packet.time_base)
+                packet.pts, packet.dts = packet.pts + moved, packet.dts + moved
+                file.mux(packet)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp3", "libmp3lame"), ("mp2", "mp2"), ("wav", "libmp3lame")])
+def test_mpeg_audio_is_read_to_its_end_whatever_a_header_estimates(tmp_path, container, codec):
+    pipe = Pipe()
+    encoded(pipe, container, codec, 44100)
+    (tmp_path / "a.mp3").write_bytes(pipe.written)
+    samples, rate = read_audio(tmp_path / "a.mp3")
+    assert len(samples) / rate == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("container", "codec", "rate"), [("webm", "libopus", 48000), ("ipod", "aac", 44100)])
+@pytest.mark.parametrize(
+    ("how", "seconds"),
+    [
+        ({"keep": lambda seconds: not 0.5 <= seconds < 1.0}, 1.5),
+        ({"later": lambda seconds: 3.0}, 2.0),
+        ({"later": lambda seconds: 2.0 * (seconds > 1)}, 2.0),
+    ],
+)
+def test_gaps_and_a_late_start_are_no_lack(tmp_path, container, codec, rate, how, seconds):
+    encoded(str(tmp_path / "a.bin"), container, codec, rate, **how)
+    samples, found = read_audio(tmp_path / "a.bin")
+    assert len(samples) / found == pytest.approx(seconds, abs=0.1)
