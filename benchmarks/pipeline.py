@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks import naive
 from benchmarks.timing import REPEATS, alternate, ratio
 from benchmarks.workspace import FEATURE_STAGES, ROOT, Workspace, repeated, some_clips
+from ser.params import load
 
 NAIVE_CLIPS = 100
 COLD_CLIPS = 24
@@ -202,8 +203,6 @@ def training(corpus: Path, scratch: Path) -> dict[str, dict]:
 
     The machine's rate of multiplications is measured before and after each network.
     """
-    from ser.training.devices import precision  # TensorFlow takes seconds, which the other parts need not wait
-
     workspace = Workspace(scratch / "training", {"corpus.dir": str(corpus)})
     workspace.stages(*FEATURE_STAGES)
     rows = {}
@@ -211,7 +210,10 @@ def training(corpus: Path, scratch: Path) -> dict[str, dict]:
         before = multiplications_a_second()
         row = train_until(workspace, network)
         rate = median([before, multiplications_a_second()])
-        rows[network] = row | {"multiplications a second": rate, "precision": precision()}
+        rows[network] = row | {
+            "multiplications a second": rate,
+            "precision": load(ROOT / "params.yaml").training.precision,
+        }
     workspace.remove()
     return rows
 

@@ -1,7 +1,7 @@
 """A bundle on another corpus: without a profile, and with profiles of some of each speaker's clips.
 
-Each is tried with the clips as recorded, with each clip at a gain of its own, and through a microphone of its own too:
-a corpus recorded at one gain by one microphone cannot show what a profile does elsewhere.
+Each is tried with the clips as recorded, and with each clip at a gain and by a microphone of its own: a corpus recorded
+at one gain by one microphone cannot show what a profile does elsewhere.
 
 ``python -m studies.corpora data/ravdess --format ravdess`` writes ``results/ravdess.json`` for the bundle of the
 package, or of ``--model``. None of the speakers may have been heard in training.
@@ -31,6 +31,7 @@ from ser.audio.reading import read_audio
 from ser.corpus.formats import FORMATS, describe
 from ser.errors import InputError
 from stages.shared.console import progress, run
+from studies.tables import OWN_DEVICES
 
 # Clips of each speaker in the profile, and of which emotion they are; ``None`` clips are all, and any emotion.
 PROFILES: dict[str, tuple[int | None, str | None]] = {
@@ -40,8 +41,6 @@ PROFILES: dict[str, tuple[int | None, str | None]] = {
     "all, the asked one as well": (None, None),
     "4 neutral": (4, "neutral"),
 }
-# What is changed of each clip, and whether its microphone is.
-VARIANTS = {"own gain": False, "own gain and microphone": True}
 
 
 def corpora() -> str:
@@ -55,10 +54,9 @@ def corpora() -> str:
     speakers = {utterance.name.actor for utterance in listing.utterances.values()}
     if heard_before(recognizer.about, options.corpus, options.format, speakers) != 0:
         raise InputError(f"{options.corpus}: the networks were, or may have been, trained on some of its speakers.")
-    found = {"profiles": profiles(recognizer, listing)}
-    for name, microphone in VARIANTS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = profiles(recognizer, changed(listing, Path(folder), microphone=microphone))
+    with tempfile.TemporaryDirectory() as folder:
+        moved = profiles(recognizer, by_own_devices(listing, Path(folder)))
+    found = {"profiles": profiles(recognizer, listing), OWN_DEVICES: moved}
     path = f"results/{options.format}.json"
     about = {"corpus": describe(options.corpus, options.format)["name"], "bundle": recognizer.about["hash"]}
     artifacts.write_json(path, about | found)
@@ -73,15 +71,14 @@ def profiles(recognizer: Recognizer, listing: Listing) -> dict:
     return found
 
 
-def changed(listing: Listing, folder: Path, *, microphone: bool) -> Listing:
-    """The same clips in another folder, each at a gain within 20 dB, and by a simulated microphone of its own."""
+def by_own_devices(listing: Listing, folder: Path) -> Listing:
+    """The same clips in another folder, each at a gain within 20 dB and by a simulated microphone of its own."""
     utterances = {}
     for number, (path, utterance) in enumerate(listing.utterances.items()):
         rng, (samples, sample_rate) = np.random.default_rng(number), read_audio(path)
         signal = samples.mean(axis=1) * np.float32(10 ** (rng.uniform(-20, 20) / 20))
-        if microphone:
-            deviation_db, tilt_db = rng.uniform(1, 4), rng.uniform(-3, 3)
-            signal = respond(signal, sample_rate=sample_rate, deviation_db=deviation_db, tilt_db=tilt_db, rng=rng)
+        deviation_db, tilt_db = rng.uniform(1, 4), rng.uniform(-3, 3)
+        signal = respond(signal, sample_rate=sample_rate, deviation_db=deviation_db, tilt_db=tilt_db, rng=rng)
         own = str(folder / f"{number:05d}.wav")
         soundfile.write(own, signal, sample_rate, subtype="FLOAT")
         utterances[own] = utterance
