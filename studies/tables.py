@@ -75,21 +75,18 @@ def headline_table(folds: dict, elsewhere: dict, yardsticks: dict | None) -> str
 
 
 def short_condition_table(found: dict) -> str:
-    """The conditions that people ask for first: what they cost, and how many answers stay."""
+    """The conditions that people ask for first: what they cost, how many answers stay, and what a profile gains."""
     named = {row["condition"]: row for row in found["rows"]}
-    rows = [
-        [
-            name,
-            f"{float(named[name]['change']):+.3f}",
-            f"{float(named[name]['unchanged']):.0%}",
-            f"{float(named[name]['profile_gain']):+.3f}",
-        ]
-        for name in SHORT_CONDITIONS
-        if name in named
-    ]
-    return markdown(
-        ["test clips of CREMA-D under", "change of UAR", "same answer", "gain by a profile of 4 clips"], rows
-    )
+
+    def cells(row: dict) -> list[str]:
+        gain = f"{float(row['profile_gain']):+.3f}"
+        if row["family"] in ("", ENROLMENT):  # the clips are as they were recorded
+            return ["", "", gain]
+        return [f"{float(row['change']):+.3f}", f"{float(row['unchanged']):.0%}", gain]
+
+    rows = [[name, *cells(named[name])] for name in SHORT_CONDITIONS if name in named]
+    header = ["test clips of CREMA-D", "change of UAR", "same answer", "gain by a profile of 4 such clips"]
+    return markdown(header, rows)
 
 
 def protocol_table(study: dict) -> str:
