@@ -34,6 +34,11 @@ def log_mel(signal, rate, settings):
     return np.maximum(librosa.power_to_db(power, ref=1e-10, amin=1e-10, top_db=None), 0)
 
 
+def lasting_power(signal):
+    """Power of each frame, without clicks."""
+    return scipy.signal.medfilt(librosa.feature.rms(y=signal, frame_length=512, hop_length=128)[0] ** 2, 11)
+
+
 def frame_features(signal, rate, settings, tracker):
     mel = log_mel(signal, rate, settings)
     n_fft, hop = settings["n_fft"], settings["hop_length"]
@@ -84,9 +89,10 @@ def main(corpus, out, tracker="yin"):
         high = scipy.signal.butter(2, params["preprocess"]["highpass_hz"], "high", fs=rate, output="sos")
         settled = scipy.signal.sosfilt_zi(high) * signal.mean()
         signal = scipy.signal.sosfilt(high, signal, zi=settled)[0].astype(np.float32)
-        signal, _ = librosa.effects.trim(
-            signal, top_db=params["preprocess"]["remove_silence"]["top_db"], frame_length=512, hop_length=128
-        )
+        power = lasting_power(signal)
+        loud = np.flatnonzero(power > power.max() * 10 ** (-params["preprocess"]["remove_silence"]["top_db"] / 10))
+        signal = signal[128 * loud[0] : 128 * (loud[-1] + 1)][:samples]
+        signal = signal * (0.1 / np.sqrt(lasting_power(signal).max()))
         signals.append(librosa.util.fix_length(signal, size=samples))
     for signal in signals:
         peak = np.abs(signal).max()

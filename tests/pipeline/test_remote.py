@@ -129,6 +129,7 @@ def test_a_clone_without_the_audio_goes_on_from_the_remote(finished: Project, s3
     assert second.repro("--pull", "--allow-missing", "export") == [
         "train_cnn1d",
         "predict",
+        "enrolment_check",
         "evaluate",
         "export",
     ]

@@ -7,8 +7,9 @@ import pytest
 from helpers import ROOT, SAMPLE_RATE, sine
 
 from ser import artifacts
-from ser.audio.conditions import CONDITIONS, Condition, Recording, microphone_conditions
+from ser.audio.conditions import CONDITIONS, Condition, Recording, enrolments, microphone_conditions
 from ser.audio.devices import rms, speech_level
+from ser.emotions import EMOTIONS
 from ser.scoring.conditions import COLUMNS, condition_row, mean_change, microphone_row
 
 BY_NAME = {condition.name: condition for condition in CONDITIONS}
@@ -162,7 +163,8 @@ def test_the_mean_over_microphones_and_over_conditions():
 def test_the_stage_tries_every_condition_and_sums_up(finished):
     with open(finished.folder / "metrics" / "conditions.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["condition"] for row in rows] == ["as recorded", *BY_NAME]
+    tried = [enrolment.name for enrolment in enrolments(EMOTIONS)]
+    assert [row["condition"] for row in rows] == ["as recorded", *BY_NAME, *tried]
     assert rows[0]["unchanged"] == "1.0"
     summary = artifacts.read_json(finished.folder / "metrics" / "summary.json")
     assert summary["conditions"]["uar_change"] == mean_change([{**r, "change": float(r["change"])} for r in rows])
