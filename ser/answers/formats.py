@@ -104,8 +104,8 @@ def table_line(outcome: Outcome, width: int) -> str:
         return f"{name:<{width}}  {outcome.message}"
     first, second = found.order[:2]
     one, two = (f"{found.emotions[place]:<10} {found.probabilities[place]:5.2f}" for place in (first, second))
-    unsure = "" if found.sure else f"  {': '.join([found.certainty, *found.doubts[:1]])}"
-    unsure += "".join(f"; {doubt}" for doubt in found.doubts[1:])
+    told = [*([] if found.sure else [found.certainty]), *(["; ".join(found.doubts)] if found.doubts else [])]
+    unsure = f"  {': '.join(told)}" if told else ""
     return f"{name:<{width}}  {one}  {two}  {bar(found.probabilities[first])}{unsure}"
 
 

@@ -79,11 +79,12 @@ class Recognition:
 
     @property
     def certainty(self) -> str:
-        """How far the answer can be relied on: ``SURE``, ``NOT_SURE`` or ``UNLIKE_TRAINING``."""
+        """How far the answer can be relied on: ``SURE``, ``NOT_SURE`` or ``UNLIKE_TRAINING``.
+
+        That it is far from the profile decides nothing: so is a voice in an emotion that its profile lacks.
+        """
         if set(self.doubts) - {OTHER_VOICE}:
             return UNLIKE_TRAINING
-        if self.doubts:
-            return NOT_SURE
         return SURE if self.probabilities.max() >= self.threshold else NOT_SURE
 
 

@@ -19,8 +19,10 @@ class Answer(BaseModel):
     file: str
     emotion: str
     probability: float = Field(description="calibrated")
-    sure: bool = Field(description="whether the probability reaches the bundle's threshold, and there is no doubt")
-    certainty: str = Field(description="'sure', 'not sure', or 'unlike anything in training' where there is a doubt")
+    sure: bool = Field(
+        description="whether the probability reaches the bundle's threshold, and it is not unlike anything in training"
+    )
+    certainty: str = Field(description="'sure', 'not sure', or 'unlike anything in training' where a doubt says so")
     doubts: list[str] = Field(description="why the answer should be doubted whatever its probability")
     second: str
     second_probability: float
