@@ -141,19 +141,27 @@ class Recognizer:
 
     def network_probabilities(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, NDArray]:
         """Probabilities ``(clips, emotions)`` of each network, from what ``features`` gives."""
+        return {name: probabilities for name, (probabilities, _) in self._outputs(frames, mels).items()}
+
+    def probabilities_of(self, name: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities ``(clips, emotions)`` of one network from its own input ``(clips, frames, columns)``."""
+        return self._output(name, features)[0]
+
+    def _outputs(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> dict[str, tuple[NDArray, NDArray]]:
+        """Probabilities and sums of each network, from what ``features`` gives."""
         arrays = {"features_1d": frames, "spectrograms": mels}
         return {
-            name: self.probabilities_of(name, arrays[own.features][..., self.columns[name]])
-            for name, own in self.networks.items()
+            name: self._output(name, arrays[network.features][..., self.columns[name]])
+            for name, network in self.networks.items()
         }
 
-    def probabilities_of(self, name: str, given: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities ``(clips, emotions)`` of one network from its own input ``(clips, frames, columns)``."""
+    def _output(self, name: str, features: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+        """Probabilities ``(clips, emotions)`` and sums ``(clips, sums)`` of one network."""
         sums = np.zeros(self._width(name), np.float32) if self.profile is None else self.profile.sums[name]
-        logits, _ = self._answer(name, given, np.repeat(sums[None], len(given), axis=0))
+        logits, sums_of_clips = self._answer(name, features, np.repeat(sums[None], len(features), axis=0))
         with np.errstate(all="ignore"):  # a bundle whose logits are not finite is refused in _try_out
             exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-            return exponentials / exponentials.sum(axis=1, keepdims=True)
+            return exponentials / exponentials.sum(axis=1, keepdims=True), sums_of_clips
 
     def with_profile(self, profile: Profile | None) -> "Recognizer":
         """The same networks, measuring recordings against a profile.
@@ -242,19 +250,21 @@ class Recognizer:
         """The part of a network's sums that is over frames, shape ``(clips, 3 * columns)``."""
         return sums[:, : 3 * len(self.networks[name].columns)]
 
-    def _unlike_profile(self, frames: NDArray[np.float32], mels: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Whether each clip is far from the profile's voice or microphone, shape ``(clips,)``."""
+    def _unlike_profile(self, outputs: dict[str, tuple[NDArray, NDArray]], clips: int) -> NDArray[np.bool_]:
+        """Whether each clip is far from the profile's voice or microphone, shape ``(clips,)``.
+
+        Parameters
+        ----------
+        outputs : of each network; see ``_outputs``
+        """
         check = self.enrolment_check
-        if self.profile is None or check is None:
-            return np.zeros(len(frames), bool)
-        own = self.networks[check.network]
-        given = {"features_1d": frames, "spectrograms": mels}[own.features][..., self.columns[check.network]]
-        _, sums = self._answer(check.network, given, np.zeros((len(given), self._width(check.network)), np.float32))
-        profile = self._frame_sums(check.network, self.profile.sums[check.network][None])
-        apart = distance(
-            self._frame_sums(check.network, sums), profile, self.profile.clips, np.asarray(check.projection)
+        if self.profile is None or check is None or not outputs:
+            return np.zeros(clips, bool)
+        clip, profile = (
+            self._frame_sums(check.network, sums)
+            for sums in (outputs[check.network][1], self.profile.sums[check.network][None])
         )
-        return apart > check.clip_limit
+        return distance(clip, profile, self.profile.clips, np.asarray(check.projection)) > check.clip_limit
 
     def _answer(self, name: str, given: NDArray, sums: NDArray) -> tuple[NDArray, NDArray]:
         """Logits and sums of clips by one network, some clips at a time."""
@@ -380,8 +390,9 @@ class Recognizer:
     def _answer_windows(self, batch: list[Stretch]) -> list[tuple[Window, NDArray[np.float32] | None]]:
         """Answer a batch of windows at once, each with its signal if it has an answer: not silent, and voiced."""
         reasons, frames, mels, signals = self._hear(batch)
-        networks = self.network_probabilities(frames, mels) if len(frames) else {}
-        unlike = self._unlike_profile(frames, mels)
+        outputs = self._outputs(frames, mels) if len(frames) else {}
+        networks = {name: probabilities for name, (probabilities, _) in outputs.items()}
+        unlike = self._unlike_profile(outputs, len(frames))
         answers = iter(
             zip(self.calibrated(networks), signals, unlike, *networks.values(), strict=True) if networks else []
         )
